@@ -1,0 +1,35 @@
+"""The `lsm` command: parses, calls, prints; the work is done by the packages beside this one.
+
+Each module of this package holds one group of commands and imports heavy things inside its functions, so that
+`lsm --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+app = typer.Typer(
+    name="lsm",
+    help="Make images sharper and larger: single-image super-resolution with LSM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0 done, 1 some files failed, 2 bad usage or input.
+
+    Args:
+        argv: The arguments after the program's name; those of the process by default.
+    """
+    from lsm.errors import LSMError
+
+    try:
+        app(args=argv, prog_name="lsm")
+    except LSMError as error:
+        print(f"lsm: error: {error}", file=sys.stderr)
+        sys.exit(2)

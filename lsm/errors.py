@@ -1,0 +1,42 @@
+"""Errors meant for the user: what is wrong, with which file or value, and what to do about it.
+
+The command line prints them as one line and exits with code 2; a library caller can catch them all as `LSMError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LSMError(Exception):
+    """Base of every error that a user can mend; its text is complete without a traceback."""
+
+
+class InputError(LSMError):
+    """A file or value given by the user cannot be used."""
+
+
+class OptionError(LSMError):
+    """An option, in a YAML file or on the command line, is unknown or has a wrong value."""
+
+
+class CheckpointError(LSMError):
+    """A weights file cannot be read, or does not hold weights of this network."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Write the message for an unknown name, with the nearest known one.
+
+    Args:
+        kind: What the name stands for, e.g. `"preset"`.
+        name: The unknown name.
+        known: The names that exist.
+
+    Returns:
+        One line: the name, the nearest match if there is one, and all known names.
+    """
+    names = sorted(str(item) for item in known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
