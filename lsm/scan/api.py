@@ -1,0 +1,76 @@
+"""`linear_scan`: checks its arguments, picks a back end, and hands real planes to the operator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lsm.errors import unknown_name
+from lsm.scan.op import BACKENDS, scan_planes
+from lsm.scan.planes import Planes
+
+Sequence = Tensor | tuple[Tensor, Tensor]
+"""A real tensor, a complex tensor, or a pair of real tensors (real part, imaginary part)."""
+
+
+def linear_scan(
+    a: Sequence, b: Sequence, h0: Sequence | None = None, *, reverse: bool = False, backend: str = "auto"
+) -> Sequence:
+    """Compute the states of the linear recurrence h_k = a_k ⊙ h_{k-1} + b_k along the second axis.
+
+    Differentiable in `a`, `b` and `h0`. Numbers are real or complex; a complex sequence is a pair of real tensors, which
+    autocast, export and every device understand, or a complex tensor. Halves are computed, and returned, in float32,
+    also inside autocast.
+
+    Args:
+        a: Transitions, any shape that broadcasts to that of `b`, e.g. (N,) for ones that do not change.
+        b: Inputs, (B, L, N), L at least 1.
+        h0: State before the first step, (B, N) or a shape that broadcasts to it; zero by default.
+        reverse: Start at the last position: h_k = a_k ⊙ h_{k+1} + b_k.
+        backend: "auto", or one of `BACKENDS`: "blocked" (plain torch, any device), "reference" (the time loop).
+
+    Returns:
+        All L states, (B, L, N), contiguous; complex in the form in which `a` and `b` are given: a pair if one of them is
+        a pair, a complex tensor if one of them is complex, else real.
+
+    Raises:
+        ValueError: On an unknown back end, or a shape that does not fit.
+    """
+    if backend != "auto" and backend not in BACKENDS:
+        raise ValueError(unknown_name("scan back end", backend, ["auto", *BACKENDS]))
+    sequences = [a, b] if h0 is None else [a, b, h0]
+    as_pair = any(isinstance(item, tuple) for item in sequences)
+    is_complex = as_pair or any(item.is_complex() for item in sequences if isinstance(item, Tensor))
+    planes = [_split(item, is_complex) for item in sequences]
+    shape = planes[1][0].shape
+    if len(shape) != 3 or shape[1] < 1:
+        raise ValueError(f"b must have shape (B, L, N) with L at least 1, not {tuple(shape)}.")
+    dtype = torch.float32
+    for plane in (plane for item in planes for plane in item):
+        dtype = torch.promote_types(dtype, plane.dtype)
+    planes[0] = _expand("a", planes[0], shape)
+    if h0 is not None:
+        planes[2] = _expand("h0", planes[2], torch.Size((shape[0], shape[2])))
+    transition, inputs, *state = (tuple(plane.to(dtype) for plane in item) for item in planes)
+    chosen = "blocked" if backend == "auto" else backend
+    states = scan_planes(transition, inputs, state[0] if state else None, reverse, chosen)
+    if as_pair:
+        return states[0], states[1]
+    return torch.complex(*states) if is_complex else states[0]
+
+
+def _split(value: Sequence, is_complex: bool) -> Planes:
+    """Give the planes of a sequence, as many as the whole computation has."""
+    if isinstance(value, tuple):
+        return value
+    if value.is_complex():
+        return value.real, value.imag
+    return (value, torch.zeros_like(value)) if is_complex else (value,)
+
+
+def _expand(name: str, planes: Planes, shape: torch.Size) -> Planes:
+    """Broadcast planes to a shape, without a copy."""
+    try:
+        return tuple(plane.expand(shape) for plane in planes)
+    except RuntimeError as error:
+        raise ValueError(f"{name} has shape {tuple(planes[0].shape)}, which does not fit {tuple(shape)}.") from error
