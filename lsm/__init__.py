@@ -1,0 +1,6 @@
+"""LSM: image super-resolution with window attention and a linear recurrent unit with semantic modulation."""
+
+from lsm.arch import LSM, LSMConfig, create_model
+from lsm.scan import linear_scan
+
+__all__ = ["LSM", "LSMConfig", "create_model", "linear_scan"]

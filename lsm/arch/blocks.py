@@ -1,0 +1,91 @@
+"""The residual scaffold: gated MLP, block, residual group (paper §3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+Size = tuple[int, int]
+
+
+def to_image(tokens: Tensor, size: Size) -> Tensor:
+    """Lay tokens (B, H·W, C) out as an image (B, C, H, W); its memory stays channels-last."""
+    return rearrange(tokens, "b (y x) c -> b c y x", y=size[0])
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """Read an image (B, C, H, W) as tokens (B, H·W, C)."""
+    return rearrange(image, "b c y x -> b (y x) c")
+
+
+class GatedMLP(nn.Module):
+    """Linear C→m·C, GELU, halves a and b; b through LayerNorm and a depthwise 3×3; Linear of a ⊙ b to C.
+
+    Args:
+        dim: C.
+        hidden: m·C, even.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.norm = nn.LayerNorm(hidden // 2)
+        self.conv = nn.Conv2d(hidden // 2, hidden // 2, 3, padding=1, groups=hidden // 2)
+        self.fc2 = nn.Linear(hidden // 2, dim)
+        self.act = nn.GELU()
+
+    def forward(self, tokens: Tensor, size: Size) -> Tensor:
+        """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
+        value, gate = self.act(self.fc1(tokens)).chunk(2, dim=-1)
+        return self.fc2(value * to_tokens(self.conv(to_image(self.norm(gate), size))))
+
+
+class Block(nn.Module):
+    """x ← x + DropPath(mixer(LN x));  x ← x + DropPath(MLP(LN x));  x ← x + γ ⊙ x_in, γ from 1e-4.
+
+    Args:
+        dim: C.
+        mixer: Takes tokens (B, L, C) and the size (H, W).
+        hidden: Width of the gated MLP.
+        drop_path: Chance to skip a branch in training.
+    """
+
+    def __init__(self, dim: int, mixer: nn.Module, hidden: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.mixer = mixer
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = GatedMLP(dim, hidden)
+        self.gamma = nn.Parameter(torch.full((dim,), 1e-4))
+        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+
+    def forward(self, tokens: Tensor, size: Size) -> Tensor:
+        """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
+        mixed = tokens + self.drop_path(self.mixer(self.norm1(tokens), size))
+        mixed = mixed + self.drop_path(self.mlp(self.norm2(mixed), size))
+        return torch.addcmul(mixed, tokens, self.gamma)
+
+
+class ResidualGroup(nn.Module):
+    """Blocks, then a 3×3 convolution, added to the group's input.
+
+    Args:
+        dim: C.
+        blocks: The blocks, in order.
+    """
+
+    def __init__(self, dim: int, blocks: Sequence[Block]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1)
+
+    def forward(self, tokens: Tensor, size: Size) -> Tensor:
+        """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
+        out = tokens
+        for block in self.blocks:
+            out = block(out, size)
+        return tokens + to_tokens(self.conv(to_image(out, size)))

@@ -1,0 +1,163 @@
+"""What an LSM network is made of, as data: a frozen configuration, and presets as differences from it (paper §4.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lsm.errors import OptionError, unknown_name
+from lsm.mixers.scan_order import check_order
+
+SEMANTICS = ("paper", "released")
+CATEGORIES = ("gumbel", "argmax")
+HEADS = ("light", "classical")
+SCALES = (2, 3, 4, 8)
+
+
+@dataclass(frozen=True)
+class LSMConfig:
+    """Everything that decides the architecture and what it computes; the defaults are LSM-light's at ×4.
+
+    Attributes:
+        upscale: r, one of 2, 3, 4; 8 with the classical head.
+        in_chans: Channels of the image, 3 (RGB).
+        embed_dim: C, even.
+        depths: Blocks in each residual group; even ones are WMS, odd ones CML.
+        num_heads: Attention heads; each orientation of the windows has half of them, rounded down.
+        mlp_ratio: Width of the gated MLP over C.
+        d_state: N, complex states of the recurrence.
+        num_tokens: T, prototypes of a dictionary, 4·N; a 0 stands for that.
+        split_size: (h, w) of the attention windows.
+        head: "light" (one convolution and a pixel shuffle) or "classical" (64 channels, one shuffle a factor of 2).
+        img_range: Factor on the input after the mean is subtracted.
+        rgb_mean: Mean of the training images, in [0, 1].
+        drop_path_rate: Chance to skip the last block's branches in training; rises linearly from 0 over the blocks.
+        r_min: Least |λ| at the start.
+        r_max: Greatest |λ| at the start.
+        max_phase: Greatest phase of λ at the start, radians.
+        semantics: "paper" or "released", see `lsm.mixers.semantic_lru.SemanticLRU`.
+        scan_order: "category" or a spatial order, see `lsm.mixers.scan_order.directions`.
+        categories: "gumbel" or "argmax": how tokens get their category in training.
+        temperature: Of the Gumbel drawing.
+    """
+
+    upscale: int = 4
+    in_chans: int = 3
+    embed_dim: int = 60
+    depths: tuple[int, ...] = (6, 6, 6, 6)
+    num_heads: int = 4
+    mlp_ratio: float = 1.0
+    d_state: int = 16
+    num_tokens: int = 0
+    split_size: tuple[int, int] = (8, 32)
+    head: str = "light"
+    img_range: float = 1.0
+    rgb_mean: tuple[float, float, float] = (0.4488, 0.4371, 0.4040)
+    drop_path_rate: float = 0.1
+    r_min: float = 0.9
+    r_max: float = 0.99
+    max_phase: float = 6.283
+    semantics: str = "paper"
+    scan_order: str = "category"
+    categories: str = "gumbel"
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Normalise lists to tuples, and check what can be wrong.
+
+        Raises:
+            OptionError: On a value that no network can be built with.
+        """
+        set_field = object.__setattr__
+        for name in ("depths", "split_size", "rgb_mean"):
+            set_field(self, name, tuple(getattr(self, name)))
+        set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
+        for name, known in (
+            ("semantics", SEMANTICS),
+            ("categories", CATEGORIES),
+            ("head", HEADS),
+            ("upscale", SCALES if self.head == "classical" else SCALES[:3]),
+        ):
+            if getattr(self, name) not in known:
+                raise OptionError(unknown_name(f"{name} of LSM", getattr(self, name), map(str, known)))
+        check_order(self.scan_order)
+        hidden, half_heads = int(self.embed_dim * self.mlp_ratio), self.num_heads // 2
+        for wrong, why in (
+            (self.num_tokens != 4 * self.d_state, "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C"),
+            (half_heads < 1 or self.embed_dim % (2 * half_heads), "embed_dim must be a multiple of the heads in use"),
+            (hidden < 2 or hidden % 2, "embed_dim × mlp_ratio must be even"),
+            (not self.depths or min(self.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
+            (len(self.split_size) != 2 or min(self.split_size) < 1, "split_size must be two positive numbers"),
+            (not 0 <= self.r_min < self.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
+            (self.temperature <= 0, "temperature must be positive"),
+            (not 0 <= self.drop_path_rate < 1, "drop_path_rate must lie in [0, 1)"),
+            (min(self.embed_dim, self.d_state, self.in_chans) < 1, "embed_dim, d_state and in_chans must be positive"),
+        ):
+            if wrong:
+                raise OptionError(f"LSM cannot be built: {why} (got {self}).")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON types."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LSMConfig:
+        """Build a configuration from a mapping.
+
+        Raises:
+            OptionError: On an unknown field, with the nearest known one, or a value of a wrong type.
+        """
+        known = typing.get_type_hints(cls)
+        for name, value in values.items():
+            if name not in known:
+                raise OptionError(unknown_name("option of LSM", name, known))
+            check_type(name, value, known[name])
+        return cls(**values)
+
+
+def check_type(name: str, value: Any, expected: Any) -> None:
+    """Raise unless a value has the type of the field `name`.
+
+    Raises:
+        OptionError: On another type.
+    """
+    if typing.get_origin(expected) is tuple:
+        inner = typing.get_args(expected)[0]
+        if not isinstance(value, (list, tuple)):
+            raise OptionError(f"Option {name} of LSM must be a list, not {value!r}.")
+        for item in value:
+            check_type(name, item, inner)
+        return
+    accepted = (int, float) if expected is float else expected
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        raise OptionError(f"Option {name} of LSM must be of type {expected.__name__}, not {value!r}.")
+
+
+_CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "head": "classical"}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "s": {**_CLASSICAL, "depths": (5,) * 6},
+    "base": {**_CLASSICAL, "depths": (5,) * 8},
+    "tiny": {"embed_dim": 48, "depths": (6, 6), "d_state": 8, "split_size": (8, 16), "drop_path_rate": 0.0},
+}
+
+
+def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSMConfig:
+    """Return the configuration of a preset.
+
+    Args:
+        variant: One of `PRESETS`.
+        scale: r.
+        semantics: "paper" or "released".
+        **overrides: Any other field of `LSMConfig`.
+
+    Raises:
+        OptionError: On an unknown preset or field, or a value that no network can be built with.
+    """
+    if variant not in PRESETS:
+        raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
+    return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "semantics": semantics, **overrides})

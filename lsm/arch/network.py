@@ -1,0 +1,122 @@
+"""LSM: two mixers alternating in a residual scaffold, and a reconstruction head (paper §3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import trunc_normal_
+from torch import Tensor, nn
+
+from lsm.arch.blocks import Block, ResidualGroup, to_image, to_tokens
+from lsm.arch.config import LSMConfig, preset_config
+from lsm.arch.heads import HEADS
+from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.mixers.window_attention import WindowAttention
+
+
+class LSM(nn.Module):
+    """Single-image super-resolution: (B, 3, H, W) in [0, 1] → (B, 3, rH, rW), any H, W ≥ 1.
+
+    Args:
+        config: The architecture and what it computes.
+    """
+
+    def __init__(self, config: LSMConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.embed_dim
+        self.shallow = nn.Conv2d(config.in_chans, dim, 3, padding=1)
+        self.norm_in = nn.LayerNorm(dim)
+        self.groups = nn.ModuleList(_build_groups(config))
+        self.norm_out = nn.LayerNorm(dim)
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1)
+        self.head = HEADS[config.head](dim, config.in_chans, config.upscale)
+        self.register_buffer("mean", torch.tensor(config.rgb_mean).view(1, -1, 1, 1), persistent=False)
+        self.apply(_init_weights)
+
+    mean: Tensor
+
+    def forward_features(self, image: Tensor) -> Tensor:
+        """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W)."""
+        shallow = self.shallow(image)
+        size = (image.shape[2], image.shape[3])
+        tokens = self.norm_in(to_tokens(shallow))
+        for group in self.groups:
+            tokens = group(tokens, size)
+        return self.conv(to_image(self.norm_out(tokens), size)) + shallow
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Enlarge images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
+        normalised = (image - self.mean) * self.config.img_range
+        return self.head(self.forward_features(normalised)) / self.config.img_range + self.mean
+
+    def sample_categories(self, enabled: bool = True, generator: torch.Generator | None = None) -> LSM:
+        """Draw the categories in eval mode too, instead of taking the most similar prototype.
+
+        Args:
+            enabled: False goes back to the arg max.
+            generator: Where the noise comes from; torch's global one by default.
+
+        Returns:
+            The network itself.
+        """
+        for module in self.modules():
+            if isinstance(module, SemanticLRU):
+                module.sampling, module.generator = enabled, generator
+        return self
+
+
+def create_model(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSM:
+    """Build a network with random weights, in training mode.
+
+    Args:
+        variant: A preset: "tiny", "light", "s" or "base".
+        scale: r: 2, 3 or 4; 8 for presets with the classical head.
+        semantics: "paper", or "released" for what the published implementation computes.
+        **overrides: Any other field of `LSMConfig`, e.g. `scan_order="hilbert"`.
+
+    Raises:
+        OptionError: On an unknown preset or option, or a value that no network can be built with.
+    """
+    return LSM(preset_config(variant, scale, semantics, **overrides))
+
+
+def _build_groups(config: LSMConfig) -> list[ResidualGroup]:
+    """Build the residual groups: even blocks attend in windows, odd ones scan."""
+    rates = iter(torch.linspace(0, config.drop_path_rate, sum(config.depths), device="cpu").tolist())
+    hidden = int(config.embed_dim * config.mlp_ratio)
+    return [
+        ResidualGroup(
+            config.embed_dim,
+            [Block(config.embed_dim, _build_mixer(config, i, j), hidden, next(rates)) for j in range(depth)],
+        )
+        for i, depth in enumerate(config.depths)
+    ]
+
+
+def _build_mixer(config: LSMConfig, group: int, index: int) -> nn.Module:
+    """Build the mixer of block `index` of a group; which windows are shifted alternates between groups."""
+    if index % 2 == 0:
+        shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
+        return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted)
+    return SemanticLRU(
+        config.embed_dim,
+        config.d_state,
+        config.num_tokens,
+        r_min=config.r_min,
+        r_max=config.r_max,
+        max_phase=config.max_phase,
+        semantics=config.semantics,
+        scan_order=config.scan_order,
+        categories=config.categories,
+        temperature=config.temperature,
+    )
+
+
+def _init_weights(module: nn.Module) -> None:
+    """Draw the weights of a Linear from a truncated normal of 0.02; its bias is 0."""
+    if isinstance(module, nn.Linear):
+        trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
