@@ -1,0 +1,1 @@
+"""Measuring super-resolution so that others can trust the figures: data, protocol, runs and reports."""

@@ -1,0 +1,113 @@
+import importlib.util
+import os
+import pathlib
+import sys
+import types
+
+import numpy as np
+import pytest
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from lsm.benchmark.metrics import PROTOCOL, psnr, rgb_to_y, ssim
+from lsm.benchmark.resize import imresize
+from lsm.errors import InputError, OptionError
+
+
+@pytest.fixture(scope="module")
+def basicsr_metrics():
+    """basicsr's metrics, with a stand-in for the torchvision module that newer releases dropped."""
+    if importlib.util.find_spec("basicsr") is None:
+        pytest.skip("basicsr is not installed")
+    name = "torchvision.transforms.functional_tensor"
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
+        stand_in = types.ModuleType(name)
+        stand_in.rgb_to_grayscale = None
+        sys.modules[name] = stand_in
+    from basicsr.metrics.psnr_ssim import calculate_psnr, calculate_ssim
+
+    return calculate_psnr, calculate_ssim
+
+
+def _pairs():
+    photograph = data.astronaut()[100:301, 50:241]
+    noise = np.random.default_rng(0).integers(-20, 21, photograph.shape)
+    yield photograph, np.clip(photograph + noise, 0, 255).astype(np.uint8)
+    small = imresize(data.cat()[:240, :300], 1 / 4)
+    yield data.cat()[:240, :300], imresize(small, 4)
+
+
+@pytest.mark.parametrize("channel", ["y", "rgb"])
+@pytest.mark.parametrize("crop", [0, 2, 3, 4])
+def test_agrees_with_basicsr(basicsr_metrics, channel, crop):
+    calculate_psnr, calculate_ssim = basicsr_metrics
+    for a, b in _pairs():
+        bgr = (a[..., ::-1], b[..., ::-1])
+        on_y = channel == "y"
+        assert psnr(a, b, crop, channel) == pytest.approx(calculate_psnr(*bgr, crop, test_y_channel=on_y), abs=1e-6)
+        assert ssim(a, b, crop, channel) == pytest.approx(calculate_ssim(*bgr, crop, test_y_channel=on_y), abs=1e-6)
+
+
+def test_agrees_with_scikit_image():
+    for a, b in _pairs():
+        ours, theirs = rgb_to_y(a), rgb_to_y(b)
+        assert psnr(a, b, 0) == pytest.approx(peak_signal_noise_ratio(ours, theirs, data_range=255), abs=1e-9)
+        # scikit-image cuts its Gaussian at 3.5 sigma, which is this window of 11, and averages the same valid region.
+        expected = structural_similarity(
+            ours, theirs, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        assert ssim(a, b, 0) == pytest.approx(expected, abs=1e-9)
+
+
+def test_luma_of_known_colours():
+    image = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 0, 255]]], np.uint8)
+    np.testing.assert_allclose(rgb_to_y(image), [[16.0, 235.0, 81.481, 40.966]], atol=1e-9)
+
+
+def test_equal_images():
+    image = data.cat()[:40, :50]
+    assert psnr(image, image, 2) == float("inf")
+    assert ssim(image, image, 2) == pytest.approx(1.0)
+
+
+def test_cropped_border_does_not_count():
+    image = data.cat()[:40, :50].copy()
+    spoilt = image.copy()
+    spoilt[:4] = spoilt[-4:] = 0
+    spoilt[:, :4] = spoilt[:, -4:] = 255
+    assert psnr(image, spoilt, 4) == float("inf")
+    assert np.isfinite(psnr(image, spoilt, 3))
+
+
+def test_the_protocol_is_named_and_written_down():
+    assert PROTOCOL.startswith("classical-sr-y:")
+    for word in ("uint8", "BT.601", "crop", "11x11", "1.5", "MATLAB bicubic", "multiple"):
+        assert word in PROTOCOL
+
+
+def test_refuses_what_cannot_be_compared():
+    image = np.zeros((30, 30, 3), np.uint8)
+    for other, crop in ((image[:20], 0), (image.astype(float), 0), (image[..., 0], 0), (image, 15), (image, -1)):
+        with pytest.raises(InputError):
+            psnr(image, other, crop)
+    with pytest.raises(InputError, match="11x11"):
+        ssim(image, image, 10)
+    with pytest.raises(OptionError, match="Did you mean"):
+        psnr(image, image, 0, "rgbb")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Set5", 28.42), ("B100", 25.96)])
+def test_bicubic_equals_the_published_row(name, expected):
+    shared = os.environ.get("LSM_SHARED")
+    if not shared:
+        pytest.skip("LSM_SHARED is unset: no test sets")
+    from PIL import Image
+
+    folder = pathlib.Path(shared) / "data" / name
+    folder = folder / "HR_x4" if (folder / "HR_x4").is_dir() else folder / "HR"
+    values = []
+    for path in sorted(folder.glob("*.png")):
+        image = np.asarray(Image.open(path).convert("RGB"))
+        image = image[: image.shape[0] // 4 * 4, : image.shape[1] // 4 * 4]
+        values.append(psnr(image, imresize(imresize(image, 1 / 4), 4), 4))
+    assert np.mean(values) == pytest.approx(expected, abs=0.03)
