@@ -1,0 +1,139 @@
+"""The one place that reads and writes image files: names in, `Picture`s out, and back.
+
+PNG, JPEG, WebP, TIFF and BMP; 8 and 16 bits; grey and RGB with or without alpha, palettes, 1-bit, CMYK. What survives a
+round trip: channels, bits a sample, colour profile, the descriptive EXIF tags, and the orientation, which is applied to
+the pixels on reading so that no viewer can get it wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from lsm.errors import InputError
+from lsm.inference.decoding import FORMATS, decode, may_have_alpha
+from lsm.inference.encoding import EXTENSIONS, encode, format_of
+from lsm.inference.picture import Picture
+
+MAX_PIXELS = 128_000_000
+"""Default limit of pixels read: above the largest camera's 102 megapixels, below what a bomb needs."""
+
+
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture.
+
+    Args:
+        path: Of a PNG, JPEG, WebP, TIFF or BMP file, whatever its extension.
+        max_pixels: Larger pictures are refused before they are decompressed.
+
+    Returns:
+        The picture, upright.
+
+    Raises:
+        InputError: In one line, with the name, if the file is missing, empty, damaged, too large or not a picture.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{printable(path)}: cannot be read: {error.strerror or error}.") from error
+    if not data:
+        raise InputError(f"{printable(path)}: the file is empty.")
+    try:
+        with _quiet_pillow():
+            return decode(data, max_pixels)
+    except InputError as error:
+        raise InputError(f"{printable(path)}: {error}") from error
+    except MemoryError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise InputError(
+            f"{printable(path)}: not a PNG, JPEG, WebP, TIFF or BMP picture, or its head is damaged."
+        ) from error
+    except Exception as error:  # decoders meet damaged data with exceptions of every kind
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{printable(path)}: damaged or cut off ({reason or type(error).__name__}).") from error
+
+
+def write_image(path: str | os.PathLike[str], picture: Picture | np.ndarray) -> None:
+    """Write a picture, whole or not at all; the extension says the format. A file of that name is replaced.
+
+    Args:
+        path: Its folder must exist.
+        picture: A picture, or its pixels: (H, W) or (H, W, 1-4), uint8 or uint16.
+
+    Raises:
+        OptionError: On an unknown extension.
+        InputError: If the format cannot hold the picture, or the file cannot be written.
+    """
+    path = Path(path)
+    if isinstance(picture, np.ndarray):
+        picture = Picture(picture[..., None] if picture.ndim == 2 else picture)
+    form = format_of(path)
+    try:
+        with atomic_file(path) as file:
+            encode(picture, form, file)
+    except InputError as error:
+        raise InputError(f"{printable(path)}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{printable(path)}: cannot be written: {error.strerror or error}.") from error
+
+
+def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read a picture as 8-bit RGB, (H, W, 3) uint8: alpha dropped, grey repeated, 16 bits rounded to 8."""
+    return read_image(path, max_pixels).rgb()
+
+
+def has_alpha(path: str | os.PathLike[str]) -> bool:
+    """Tell from a file's head whether the picture has alpha; false if it cannot be read."""
+    with contextlib.suppress(Exception), _quiet_pillow(), Image.open(path, formats=FORMATS) as image:
+        return may_have_alpha(image)
+    return False
+
+
+def is_image_name(path: Path) -> bool:
+    """Tell whether a name has the extension of a picture."""
+    return path.suffix.lower() in EXTENSIONS
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """Give a file's name as text that any terminal takes: bytes that are no UTF-8, and controls, as escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Raises:
+        OSError: If the folder cannot be written to.
+    """
+    part = path.with_name(f".lsm-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with part.open("x+b") as file:
+            yield file
+        part.replace(path)
+    except BaseException:  # Ctrl-C too must leave nothing behind
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings of odd metadata and lift its global limit of pixels, for which ours stands."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
