@@ -33,3 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     except LSMError as error:
         print(f"lsm: error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+# Each group registers its commands here; the modules import heavy packages only when a command runs.
+from lsm.cli import training as _training  # noqa: E402
+
+_training.register(app)

@@ -1,0 +1,51 @@
+"""`lsm train` and `lsm test`: training and testing through BasicSR's option files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+OptionFile = Annotated[Path, typer.Option("-opt", "--opt", help="The YAML option file.", show_default=False)]
+Launcher = Annotated[str, typer.Option("--launcher", help="none, pytorch (torchrun) or slurm.")]
+ForceYml = Annotated[
+    list[str],
+    typer.Option("--force_yml", "--force-yml", help="Override keys of the file: train:optim_g:lr=1e-4 name=other."),
+]
+# BasicSR's --force_yml takes several values; what follows its first one arrives here.
+MoreForced = Annotated[list[str], typer.Argument(metavar="[KEY=VALUE]...", help="More overrides.", hidden=True)]
+
+
+def train(
+    opt: OptionFile,
+    launcher: Launcher = "none",
+    auto_resume: Annotated[
+        bool, typer.Option("--auto_resume", "--auto-resume", help="Continue from the newest training state.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print each iteration, save and validate every 8.")] = False,
+    force_yml: ForceYml = [],  # noqa: B006  (typer reads it, nothing writes it)
+    more: MoreForced = [],  # noqa: B006
+) -> None:
+    """Train a network as an option file says; its files go to experiments/NAME."""
+    from lsm.training import launch
+
+    launch.train(opt, [*force_yml, *more], launcher, auto_resume, debug)
+
+
+def test(
+    opt: OptionFile,
+    launcher: Launcher = "none",
+    force_yml: ForceYml = [],  # noqa: B006
+    more: MoreForced = [],  # noqa: B006
+) -> None:
+    """Measure a network on the datasets of an option file; results go to results/NAME."""
+    from lsm.training import launch
+
+    launch.test(opt, [*force_yml, *more], launcher)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `lsm` command."""
+    app.command()(train)
+    app.command()(test)

@@ -1,0 +1,27 @@
+"""Makes the network known to BasicSR: `network_g: {type: LSM, variant: light, upscale: 4}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from lsm.training.compat import ARCH_REGISTRY
+
+
+@ARCH_REGISTRY.register()
+def LSM(variant: str = "light", upscale: int = 4, semantics: str = "paper", **overrides: Any) -> nn.Module:
+    """Build the network from the keys of an option file's `network_g`.
+
+    Args:
+        variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.
+        upscale: The scale r.
+        semantics: `"paper"` or `"released"`.
+        **overrides: Fields of `LSMConfig` that differ from the preset.
+
+    Returns:
+        The network, (B, 3, H, W) in [0, 1] to (B, 3, rH, rW).
+    """
+    from lsm.arch import create_model
+
+    return create_model(variant, scale=upscale, semantics=semantics, **overrides)

@@ -1,0 +1,168 @@
+"""Files of a run: networks `models/net_g_ITER.pth` and training states `training_states/ITER.state`.
+
+Both are written beside their place and moved there whole, the network first: a state that exists can be resumed from,
+whenever the process was killed. Both are read with `weights_only=True`, so neither can carry code.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lsm.errors import CheckpointError
+
+STATES_KEPT = 3
+
+
+def save_atomic(content: dict[str, Any], path: Path) -> None:
+    """Write a file with `torch.save` so that it is there whole or not at all, even after a power cut.
+
+    Args:
+        content: What to save.
+        path: Where; replaced if it exists.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_file(path: Path) -> dict[str, Any]:
+    """Read a file of `torch.save` onto the CPU.
+
+    Raises:
+        CheckpointError: If it is missing, truncated, or holds anything but tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"Cannot read {path}: {reason}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"Cannot use {path}: it holds a {type(content).__name__}, not a dictionary.")
+    return content
+
+
+def read_parameters(path: Path, key: str) -> dict[str, torch.Tensor]:
+    """Read a network's weights from a `.pth` file.
+
+    Args:
+        path: The file: `{"params": …, "params_ema": …}`, one of them, or the bare weights.
+        key: Which of the two to prefer.
+
+    Returns:
+        The state dictionary, without the `module.` of wrapped networks.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    content = load_file(path)
+    others = [name for name in ("params_ema", "params", "state_dict") if name in content]
+    weights = content[key] if key in content else content[others[0]] if others else content
+    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+
+
+def fitting_parameters(
+    weights: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], list[str]]:
+    """Keep the weights that a network has under the same name and shape.
+
+    Args:
+        weights: What was read.
+        wanted: The network's state dictionary.
+
+    Returns:
+        What fits, and a line for each weight that does not or is not there.
+    """
+    fitting, skipped = {}, [f"{name} is not in the file" for name in wanted if name not in weights]
+    for name, tensor in weights.items():
+        if name not in wanted:
+            skipped.append(f"{name} is not in the network")
+        elif tensor.shape != wanted[name].shape:
+            skipped.append(f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
+        else:
+            fitting[name] = tensor
+    return fitting, skipped
+
+
+def mismatch(path: str | Path, error: RuntimeError) -> CheckpointError:
+    """Write torch's report of names and shapes that do not fit as an error for the user."""
+    details = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
+    return CheckpointError(
+        f"{path} does not fit the network: {details} Set path.strict_load_g: false to load what fits."
+    )
+
+
+def network_path(models: Path, iteration: int | str) -> Path:
+    """Return where the network of an iteration, or the `"latest"`, is kept."""
+    return models / f"net_g_{iteration}.pth"
+
+
+def list_states(folder: Path) -> list[Path]:
+    """Return the training states of a folder, the newest first."""
+    numbered = [(int(path.stem), path) for path in folder.glob("*.state") if path.stem.isdigit()]
+    return [path for _, path in sorted(numbered, reverse=True)]
+
+
+def load_state(path: Path, models: Path) -> dict[str, Any]:
+    """Read a training state and see that its network can be read too.
+
+    Args:
+        path: The `ITER.state` file.
+        models: Folder of the networks.
+
+    Returns:
+        The state: `iter`, `epoch`, `optimizers`, `schedulers`, `best_metric_results`.
+
+    Raises:
+        CheckpointError: If either file is missing or damaged.
+    """
+    state = load_file(path)
+    missing = {"iter", "optimizers"} - state.keys()
+    if missing:
+        raise CheckpointError(f"Cannot resume from {path}: it lacks {', '.join(sorted(missing))}.")
+    network = load_file(network_path(models, state["iter"]))
+    if "params" not in network:
+        raise CheckpointError(f"Cannot resume from {path}: {network_path(models, state['iter'])} lacks params.")
+    return state
+
+
+def newest_state(states: Path, models: Path) -> dict[str, Any] | None:
+    """Read the newest training state that is whole, warning of each that is not.
+
+    Args:
+        states: Folder of the training states.
+        models: Folder of the networks.
+
+    Returns:
+        The state, or None if there is none at all.
+
+    Raises:
+        CheckpointError: If there are states but none can be used.
+    """
+    files = list_states(states)
+    for path in files:
+        try:
+            return load_state(path, models)
+        except CheckpointError as error:
+            warnings.warn(f"{error} Falling back to the state before it.", stacklevel=2)
+    if files:
+        raise CheckpointError(f"None of the {len(files)} training states in {states} can be read.")
+    return None
+
+
+def prune_states(folder: Path, kept: int = STATES_KEPT) -> None:
+    """Delete all training states but the newest ones; networks stay."""
+    for path in list_states(folder)[kept:]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,41 @@
+"""Metrics of a validation: the project's own PSNR and SSIM under BasicSR's names, and the others of its registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lsm.benchmark.metrics import psnr, ssim
+from lsm.training.compat import METRIC_REGISTRY, calculate_metric
+
+OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim}
+
+
+def known_metrics() -> list[str]:
+    """Return the names that an option file may give as a metric's `type`."""
+    return sorted({*OWN_METRICS, *METRIC_REGISTRY.keys()})
+
+
+def measure(options: Mapping[str, Any], result: np.ndarray, target: np.ndarray | None) -> float:
+    """Measure one image.
+
+    Args:
+        options: A metric's section of the option file: `type`, `crop_border`, `test_y_channel`, and for metrics of
+            BasicSR's registry whatever keys they take.
+        result: The network's output (H, W, 3), uint8 RGB.
+        target: The true image, likewise; None where the metric needs none.
+
+    Returns:
+        The metric's value.
+    """
+    settings = {name: value for name, value in options.items() if name != "better"}
+    own = OWN_METRICS.get(settings["type"])
+    if own is not None and target is not None:
+        channel = "y" if settings.get("test_y_channel", False) else "rgb"
+        return own(result, target, settings["crop_border"], channel=channel)
+    images = {"img": result[..., ::-1]}  # BasicSR's metrics take BGR
+    if target is not None:
+        images["img2"] = target[..., ::-1]
+    return float(calculate_metric(images, settings))

@@ -1,0 +1,241 @@
+"""`LSMModel`: BasicSR's SRModel with exact resuming, safe files, CPU and bf16 training, and the project's validation."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from lsm.errors import LSMError
+from lsm.training import checkpoints
+from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
+from lsm.training.metrics import measure
+from lsm.training.schedule import learning_rate
+
+OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
+
+
+class DivergenceError(LSMError):
+    """The loss is no longer a number."""
+
+
+def to_image(tensor: torch.Tensor) -> np.ndarray:
+    """Turn a tensor (1, 3, H, W) in [0, 1] into a uint8 RGB array (H, W, 3), clamped and rounded."""
+    return tensor[0].float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+@MODEL_REGISTRY.register()
+class LSMModel(SRModel):
+    """Super-resolution training of one network with a pixel loss.
+
+    Args:
+        opt: The checked options, see `lsm.training.options`.
+    """
+
+    def init_training_settings(self) -> None:
+        """Set up the EMA network, the loss and the optimizer."""
+        super().init_training_settings()
+        self.accumulate: int = self.opt["train"]["accumulate"]
+        self.autocast_dtype = torch.bfloat16 if self.opt["use_amp"] else None
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """Move a network to this process's device, and wrap it when there are several processes."""
+        net = net.to(self.device)
+        if not self.opt["dist"]:
+            return net
+        devices = [torch.cuda.current_device()] if self.device.type == "cuda" else None
+        unused = self.opt["find_unused_parameters"]
+        return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=unused)
+
+    def print_network(self, net: nn.Module) -> None:
+        """Log the network's class and number of parameters."""
+        bare = self.get_bare_model(net)
+        parameters = sum(parameter.numel() for parameter in bare.parameters())
+        get_root_logger().info("Network %s: %s parameters.", type(bare).__name__, f"{parameters:,}")
+
+    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = "params") -> None:
+        """Load weights; without `strict`, those that fit, naming the others in the log.
+
+        Args:
+            net: The network, wrapped or not.
+            load_path: The file.
+            strict: Whether every name and shape must agree.
+            param_key: `"params"` or `"params_ema"`, where the file has both.
+
+        Raises:
+            CheckpointError: If the file cannot be read or does not fit.
+        """
+        bare = self.get_bare_model(net)
+        weights = checkpoints.read_parameters(Path(load_path), param_key)
+        if not strict:
+            weights, skipped = checkpoints.fitting_parameters(weights, bare.state_dict())
+            for line in skipped:
+                get_root_logger().warning("%s: %s", load_path, line)
+        try:
+            bare.load_state_dict(weights, strict=strict)
+        except RuntimeError as error:
+            raise checkpoints.mismatch(load_path, error) from error
+        get_root_logger().info("Loaded %s weights from %s.", len(weights), load_path)
+
+    def setup_optimizers(self) -> None:
+        """Build the optimizer, fused: on a CPU its many small updates would cost a noticeable part of an iteration."""
+        settings = dict(self.opt["train"]["optim_g"])
+        kind = OPTIMIZERS[settings.pop("type")]
+        parameters = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
+        self.optimizer_g = kind(parameters, fused=True, **settings)
+        self.optimizers.append(self.optimizer_g)
+
+    def setup_schedulers(self) -> None:
+        """Do nothing: the learning rate is a function of the iteration, see `update_learning_rate`."""
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """Set the learning rate of an iteration.
+
+        Args:
+            current_iter: 1 for the first.
+            warmup_iter: Length of the linear warm-up, -1 for none.
+        """
+        train = self.opt["train"]
+        rate = learning_rate(train["scheduler"], train["optim_g"]["lr"], current_iter, warmup_iter)
+        for group in self.optimizer_g.param_groups:
+            group["lr"] = rate
+
+    def feed_data(self, data: Mapping[str, Any]) -> None:
+        """Take a batch: `lq` (B, 3, h, w), `gt` (B, 3, rh, rw) if known, and their paths."""
+        self.lq = data["lq"].to(self.device, non_blocking=True)
+        self.gt = data["gt"].to(self.device, non_blocking=True) if "gt" in data else None
+        self.batch_names = list(data.get("gt_path", data["lq_path"]))
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """Do one step of the optimizer on the batch, in `accumulate` parts.
+
+        Raises:
+            DivergenceError: If the loss is not finite; the weights are then still those of the step before.
+        """
+        self.optimizer_g.zero_grad()
+        total = torch.zeros((), device=self.device)
+        parts = list(zip(self.lq.chunk(self.accumulate), self.gt.chunk(self.accumulate), strict=True))
+        for index, (low, high) in enumerate(parts):
+            last = index == len(parts) - 1
+            # Gradients are averaged over the processes once, with the last part.
+            together = nullcontext() if last or not self.opt["dist"] else self.net_g.no_sync()
+            with together:
+                with torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
+                    output = self.net_g(low)
+                loss = self.cri_pix(output.float(), high) * (len(low) / len(self.lq))
+                loss.backward()
+            total += loss.detach()
+        if self.opt["dist"]:
+            torch.distributed.all_reduce(total)
+            total /= self.opt["world_size"]
+        value = total.item()
+        if not math.isfinite(value):
+            names = ", ".join(Path(name).name for name in self.batch_names)
+            raise DivergenceError(
+                f"The loss is {value} at iteration {current_iter}, with these images in the batch: {names}. "
+                "Training stopped; lower the learning rate, or look at these images."
+            )
+        self.optimizer_g.step()
+        self.log_dict = OrderedDict(l_pix=value)
+        if self.ema_decay > 0:
+            self.model_ema(decay=self.ema_decay)
+
+    def test(self) -> None:
+        """Upscale `lq` (1, 3, h, w) into `output` with the EMA weights where there are any, in eval mode."""
+        from lsm.inference import Upscaler
+
+        net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
+        training = net.training
+        net.eval()
+        tile = self.opt["tile"]
+        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
+        with torch.no_grad():
+            self.output = upscaler.upscale_tensor(self.lq)
+        net.train(training)
+
+    def nondist_validation(
+        self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any, save_img: bool
+    ) -> dict[str, float]:
+        """Upscale a dataset, measure it, log the means and write the images if asked.
+
+        Args:
+            dataloader: One image a batch.
+            current_iter: The iteration, or in a test the run's name.
+            tb_logger: TensorBoard's writer or None.
+            save_img: Whether to write the images.
+
+        Returns:
+            The mean of each metric.
+        """
+        name = dataloader.dataset.opt["name"]
+        metrics = self.opt["val"]["metrics"]
+        values: dict[str, list[float]] = {metric: [] for metric in metrics}
+        for data in dataloader:
+            self.feed_data(data)
+            self.test()
+            result = to_image(self.output)
+            target = to_image(self.gt) if self.gt is not None else None
+            if save_img:
+                self._write_image(result, Path(data["lq_path"][0]).stem, name, current_iter)
+            for metric, options in metrics.items():
+                values[metric].append(measure(options, result, target))
+        self.metric_results = {metric: float(np.mean(each)) for metric, each in values.items()}
+        if metrics:
+            self._initialize_best_metric_results(name)
+            for metric, value in self.metric_results.items():
+                self._update_best_metric_result(name, metric, value, current_iter)
+            self._log_validation_metric_values(current_iter, name, tb_logger)
+        return self.metric_results
+
+    def _write_image(self, image: np.ndarray, stem: str, dataset: str, current_iter: int | str) -> None:
+        from lsm.inference.image_io import write_image
+
+        folder = Path(self.opt["path"]["visualization"])
+        if self.is_train:
+            path = folder / dataset / stem / f"{stem}_{current_iter}.png"
+        else:
+            path = folder / dataset / f"{stem}_{self.opt['val']['suffix'] or self.opt['name']}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, image)
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Write the network and the training state of an iteration; -1 writes the network as `latest` only."""
+        if self.opt["rank"] != 0:
+            return
+        network = {"params": _on_cpu(self.get_bare_model(self.net_g))}
+        if self.ema_decay > 0:
+            network["params_ema"] = _on_cpu(self.net_g_ema)
+        label = "latest" if current_iter == -1 else current_iter
+        checkpoints.save_atomic(network, checkpoints.network_path(Path(self.opt["path"]["models"]), label))
+        if current_iter == -1:
+            return
+        state = {
+            "epoch": epoch,
+            "iter": current_iter,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [],
+            "best_metric_results": getattr(self, "best_metric_results", {}),
+        }
+        states = Path(self.opt["path"]["training_states"])
+        checkpoints.save_atomic(state, states / f"{current_iter}.state")
+        checkpoints.prune_states(states, self.opt["logger"]["keep_states"])
+
+    def resume_training(self, resume_state: Mapping[str, Any]) -> None:
+        """Take over a training state; the networks were loaded when the model was built."""
+        for optimizer, state in zip(self.optimizers, resume_state["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        if resume_state.get("best_metric_results"):
+            self.best_metric_results = resume_state["best_metric_results"]
+
+
+def _on_cpu(net: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}

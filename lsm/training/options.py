@@ -1,0 +1,210 @@
+"""Reads an option file, checks it whole, and completes it to the dictionary that BasicSR's classes work on.
+
+Nothing is built, created or downloaded here; every mistake is reported at once, one line each, by its key.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lsm.errors import LSMError, OptionError, unknown_name
+from lsm.training.schema import ImageSet, TestOptions, TrainOptions, TrainSet
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without code, with `2e-4` as a number (PyYAML wants `2.0e-4`) and repeated keys refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        repeated = {key for key in keys if keys.count(key) > 1}
+        if repeated:
+            raise yaml.constructor.ConstructorError(None, None, f"key {repeated.pop()!r} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse YAML text.
+
+    Raises:
+        OptionError: If it is not valid YAML; the line is named.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise OptionError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def force(options: dict[str, Any], entries: Iterable[str]) -> None:
+    """Apply `--force_yml` entries such as `train:optim_g:lr=1e-4`; the values are YAML, never code.
+
+    Args:
+        options: The option file's content, changed in place; missing sections are made, and checked later on.
+        entries: The entries.
+
+    Raises:
+        OptionError: If an entry has no `=`, or goes through a value that is no section.
+    """
+    for entry in entries:
+        keys, equals, text = entry.partition("=")
+        if not equals or not keys.strip():
+            raise OptionError(f"--force_yml {entry!r}: write it as key:subkey=value.")
+        *sections, last = [key.strip() for key in keys.split(":")]
+        target: Any = options
+        for section in sections:
+            if target.get(section) is None:
+                target[section] = {}
+            target = target[section]
+            if not isinstance(target, dict):
+                raise OptionError(f"--force_yml {entry!r}: {section} is a value, not a section.")
+        target[last] = parse_yaml(text, f"--force_yml {entry!r}")
+
+
+def _complaints(error: ValidationError, data: Any) -> list[str]:
+    """Turn pydantic's errors into lines that begin with the key's path."""
+    lines = []
+    for item in error.errors():
+        path, here = [], data
+        for index, part in enumerate(item["loc"]):
+            found = isinstance(here, dict | list) and (part in here if isinstance(here, dict) else True)
+            if found:
+                here = here[part]
+            # What is neither in the file nor missing from it is the name of a variant of pydantic's.
+            if found or (index == len(item["loc"]) - 1 and item["type"] == "missing"):
+                path.append(str(part))
+        text = item["msg"]
+        if item["type"] in {"literal_error", "union_tag_invalid"}:
+            expected = re.findall(r"'([^']+)'", item["ctx"].get("expected") or item["ctx"].get("expected_tags", ""))
+            value = here.get("type") if item["type"] == "union_tag_invalid" and isinstance(here, dict) else here
+            text = unknown_name("value", str(value), expected) if expected else text
+        elif item["type"] not in {"missing", "unknown_key"} and not isinstance(here, dict | list):
+            text = f"{text} (got {here!r})" if repr(here) not in text and str(here) not in text else text
+        lines.append(f"{'.'.join(path) or 'the file'}: {text}")
+    return list(dict.fromkeys(lines))
+
+
+def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[BaseModel | None, list[str]]:
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        lines = _complaints(error, data)
+        return None, [prefix + line.removeprefix("the file: ") if prefix else line for line in lines]
+
+
+def _network_complaints(network: Any, scale: Any) -> list[str]:
+    """Check `network_g`: a registered type, keys that it takes, and the scale of the file."""
+    from lsm.training import arch  # noqa: F401  (registers LSM)
+    from lsm.training.compat import ARCH_REGISTRY
+
+    if not isinstance(network, dict):
+        return ["network_g: a section is needed, e.g. {type: LSM, variant: light, upscale: 4}"]
+    kind = network.get("type")
+    if kind not in ARCH_REGISTRY:
+        return [f"network_g.type: {unknown_name('network', str(kind), ARCH_REGISTRY.keys())}"]
+    settings = {name: value for name, value in network.items() if name != "type"}
+    if kind == "LSM":
+        lines = _lsm_complaints(**settings)
+    else:
+        known = inspect.signature(ARCH_REGISTRY.get(kind)).parameters
+        lines = [f"network_g: {unknown_name('key', key, known)}" for key in settings if key not in known]
+    if network.get("upscale", scale) != scale:
+        lines.append(f"network_g.upscale: {network['upscale']} is not the file's scale, {scale}")
+    return lines
+
+
+def _lsm_complaints(variant: str = "light", upscale: int = 4, **settings: Any) -> list[str]:
+    from lsm.arch import preset_config
+
+    try:
+        preset_config(variant, upscale, **settings)
+    except LSMError as error:
+        return [f"network_g: {error}"]
+    return []
+
+
+def _dataset_complaints(datasets: Any, training: bool) -> list[str]:
+    """Check the names of the datasets, and the training one by its own schema."""
+    if not isinstance(datasets, dict):
+        return ["datasets: a section is needed"]
+    allowed = r"train|val(_\d+)?" if training else r"(test|val)(_\d+)?"
+    known = ["train", "val", "val_1", "val_2"] if training else ["test", "test_1", "test_2", "val"]
+    lines = [
+        f"datasets: {unknown_name('dataset', str(phase), known)}"
+        for phase in datasets
+        if not re.fullmatch(allowed, str(phase))
+    ]
+    if training and "train" not in datasets:
+        lines.append("datasets.train: Field required")
+    return lines
+
+
+def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = True) -> dict[str, Any]:
+    """Read and check an option file.
+
+    Args:
+        path: The YAML file.
+        forced: `--force_yml` entries.
+        training: Whether it is for `lsm train`, else for `lsm test`.
+
+    Returns:
+        All keys with their values or defaults.
+
+    Raises:
+        OptionError: With one line for each mistake in the file.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"Cannot read the option file {path}: {error.strerror}.") from error
+    data = parse_yaml(text, str(path))
+    if not isinstance(data, dict):
+        raise OptionError(f"{path}: an option file is a mapping of keys to values.")
+    force(data, forced)
+    data = {key: value for key, value in data.items() if value is not None}
+    if isinstance(data.get("datasets"), dict):
+        data["datasets"] = {phase: content for phase, content in data["datasets"].items() if content is not None}
+    lines = _dataset_complaints(data.get("datasets"), training)
+    datasets: dict[str, Any] = {}
+    if isinstance(data.get("datasets"), dict):
+        for phase, content in data["datasets"].items():
+            kind = TrainSet if phase == "train" else ImageSet
+            checked, complaints = _check(kind, content, f"datasets.{phase}.")
+            datasets[phase] = checked
+            lines += complaints
+    rest = {key: value for key, value in data.items() if key != "datasets"} | {"datasets": {}}
+    options, complaints = _check(TrainOptions if training else TestOptions, rest)
+    lines += complaints + _network_complaints(data.get("network_g"), data.get("scale"))
+    if options is not None and not lines:
+        lines = _cross_complaints(options, datasets, training)
+    if options is None or lines:
+        raise OptionError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines)))
+    result = options.model_dump()
+    result["datasets"] = {phase: content.model_dump() for phase, content in datasets.items()}
+    return result
+
+
+def _cross_complaints(options: Any, datasets: dict[str, Any], training: bool) -> list[str]:
+    """Check what concerns several sections at once."""
+    from lsm.training.metrics import known_metrics
+
+    lines = [
+        f"val.metrics.{name}.type: {unknown_name('metric', metric.type, known_metrics())}"
+        for name, metric in options.val.metrics.items()
+        if metric.type not in known_metrics()
+    ]
+    if training and datasets["train"].gt_size % options.scale:
+        lines.append(f"datasets.train.gt_size: {datasets['train'].gt_size} is not a multiple of scale {options.scale}")
+    if training and datasets["train"].type == "SingleImageDataset":
+        lines.append("datasets.train.type: SingleImageDataset has no true images to train on")
+    return lines
