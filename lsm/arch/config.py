@@ -142,7 +142,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "light": {},
     "s": {**_CLASSICAL, "depths": (5,) * 6},
     "base": {**_CLASSICAL, "depths": (5,) * 8},
-    "tiny": {"embed_dim": 48, "depths": (6, 6), "d_state": 8, "split_size": (8, 16), "drop_path_rate": 0.0},
+    "tiny": {
+        "embed_dim": 48,
+        "depths": (4, 4),
+        "num_heads": 2,
+        "d_state": 8,
+        "split_size": (8, 16),
+        "drop_path_rate": 0.0,
+        "categories": "argmax",
+    },
 }
 
 
