@@ -2,5 +2,6 @@
 
 from lsm.arch import LSM, LSMConfig, create_model
 from lsm.scan import linear_scan
+from lsm.weights import load_model
 
-__all__ = ["LSM", "LSMConfig", "create_model", "linear_scan"]
+__all__ = ["LSM", "LSMConfig", "create_model", "linear_scan", "load_model"]

@@ -26,7 +26,8 @@ class LSMConfig:
         in_chans: Channels of the image, 3 (RGB).
         embed_dim: C, even.
         depths: Blocks in each residual group; even ones are WMS, odd ones CML.
-        num_heads: Attention heads; each orientation of the windows has half of them, rounded down.
+        num_heads: Attention heads; each orientation of the windows has half of them; an odd number is rounded down, as the
+            published networks do (their 5 are 2 for each orientation).
         mlp_ratio: Width of the gated MLP over C.
         d_state: N, complex states of the recurrence.
         num_tokens: T, prototypes of a dictionary, 4·N; a 0 stands for that.
@@ -75,6 +76,7 @@ class LSMConfig:
         for name in ("depths", "split_size", "rgb_mean"):
             set_field(self, name, tuple(getattr(self, name)))
         set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
+        set_field(self, "num_heads", self.num_heads // 2 * 2)
         for name, known in (
             ("semantics", SEMANTICS),
             ("categories", CATEGORIES),
@@ -86,10 +88,14 @@ class LSMConfig:
         check_order(self.scan_order)
         hidden, half_heads = int(self.embed_dim * self.mlp_ratio), self.num_heads // 2
         for wrong, why in (
-            (self.num_tokens != 4 * self.d_state, "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C"),
+            (
+                self.num_tokens != 4 * self.d_state,
+                "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C",
+            ),
             (half_heads < 1 or self.embed_dim % (2 * half_heads), "embed_dim must be a multiple of the heads in use"),
             (hidden < 2 or hidden % 2, "embed_dim × mlp_ratio must be even"),
             (not self.depths or min(self.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
+            (len(self.rgb_mean) != self.in_chans, "rgb_mean must hold one value a channel"),
             (len(self.split_size) != 2 or min(self.split_size) < 1, "split_size must be two positive numbers"),
             (not 0 <= self.r_min < self.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
             (self.temperature <= 0, "temperature must be positive"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import torch
@@ -13,6 +14,26 @@ from lsm.arch.config import LSMConfig, preset_config
 from lsm.arch.heads import HEADS
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.window_attention import WindowAttention
+
+CONFIG_KEY = "_extra_state"
+"""The entry of a state dict that carries the network's configuration, so that any file of weights describes itself."""
+
+
+def encode_config(config: LSMConfig) -> Tensor:
+    """Write a configuration as the bytes of its JSON, (n,) uint8: a tensor, so that every kind of file can hold it."""
+    return torch.tensor(list(json.dumps(config.to_dict()).encode()), dtype=torch.uint8, device="cpu")
+
+
+def decode_config(data: Tensor) -> dict[str, Any]:
+    """Read what `encode_config` wrote.
+
+    Raises:
+        ValueError: If it is not a JSON object.
+    """
+    values = json.loads(bytes(data.tolist()))
+    if not isinstance(values, dict):
+        raise ValueError("The configuration in the weights is not a JSON object.")
+    return values
 
 
 class LSM(nn.Module):
@@ -32,10 +53,24 @@ class LSM(nn.Module):
         self.norm_out = nn.LayerNorm(dim)
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
         self.head = HEADS[config.head](dim, config.in_chans, config.upscale)
-        self.register_buffer("mean", torch.tensor(config.rgb_mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.empty(1, config.in_chans, 1, 1), persistent=False)
+        self.reset_buffers()
         self.apply(_init_weights)
 
     mean: Tensor
+
+    def reset_buffers(self) -> LSM:
+        """Fill the buffers that no file holds, e.g. after `to_empty`; returns the network itself."""
+        with torch.no_grad():
+            self.mean.copy_(torch.tensor(self.config.rgb_mean).view_as(self.mean))
+        return self
+
+    def get_extra_state(self) -> Tensor:
+        """Let the state dict carry the configuration."""
+        return encode_config(self.config)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Ignore a configuration that is loaded: this network is built, and the shapes are checked by name."""
 
     def forward_features(self, image: Tensor) -> Tensor:
         """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W)."""

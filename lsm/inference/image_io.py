@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from lsm.errors import InputError
+from lsm.files import atomic_file
 from lsm.inference.decoding import FORMATS, decode, may_have_alpha
 from lsm.inference.encoding import EXTENSIONS, encode, format_of
 from lsm.inference.picture import Picture
@@ -108,23 +107,6 @@ def printable(path: str | os.PathLike[str]) -> str:
     """Give a file's name as text that any terminal takes: bytes that are no UTF-8, and controls, as escapes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when the block ends well, and vanishes when it does not.
-
-    Raises:
-        OSError: If the folder cannot be written to.
-    """
-    part = path.with_name(f".lsm-{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with part.open("x+b") as file:
-            yield file
-        part.replace(path)
-    except BaseException:  # Ctrl-C too must leave nothing behind
-        part.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

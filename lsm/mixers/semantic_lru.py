@@ -1,7 +1,7 @@
 """The CML's mixer: a linear recurrent unit over the tokens, modulated by the semantics of each token (paper §3.2–3.3).
 
-    h_k = (λ ⊙ M_λ,k) ⊙ h_{k−1} + M_B,k ⊙ γ ⊙ (B u_k)
-    y_k = C_re (M_Cre,k ⊙ Re h_k) − C_im (M_Cim,k ⊙ Im h_k) + D u_k,     λ = exp(−exp(ν)) exp(i exp(θ))
+h_k = (λ ⊙ M_λ,k) ⊙ h_{k−1} + M_B,k ⊙ γ ⊙ (B u_k)
+y_k = C_re (M_Cre,k ⊙ Re h_k) − C_im (M_Cim,k ⊙ Im h_k) + D u_k,     λ = exp(−exp(ν)) exp(i exp(θ))
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class SemanticLRU(nn.Module):
         drive = self.core.drive(tokens) * torch.cat([m_input, m_input], dim=-1)
         # Everything but the scan works token by token, so only what the scan reads and writes has to be reordered.
         gates = torch.cat([m_lambda, drive], dim=-1)
+        scans: list[tuple[Tensor | None, bool]]
         if self.scan_order == "category":
             scans = [(self._category_order(scores), False)]
         else:

@@ -131,9 +131,7 @@ class WindowAttention(nn.Module):
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
         height, width = size
-        qkv = rearrange(
-            self.qkv(tokens), "b (y x) (three half c) -> half b y x three c", y=height, three=3, half=2
-        )
+        qkv = rearrange(self.qkv(tokens), "b (y x) (three half c) -> half b y x three c", y=height, three=3, half=2)
         mixed = torch.cat([self._attend(qkv[half], half) for half in (0, 1)], dim=-1)
         value = rearrange(qkv[..., 2, :], "half b y x c -> b (half c) y x")
         local = rearrange(self.local(value), "b c y x -> b (y x) c")

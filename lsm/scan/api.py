@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import torch
 from torch import Tensor
 
@@ -9,18 +11,33 @@ from lsm.errors import unknown_name
 from lsm.scan.op import BACKENDS, scan_planes
 from lsm.scan.planes import Planes
 
-Sequence = Tensor | tuple[Tensor, Tensor]
-"""A real tensor, a complex tensor, or a pair of real tensors (real part, imaginary part)."""
+Pair = tuple[Tensor, Tensor]
+"""A complex tensor as two real ones: real part, imaginary part."""
+
+Sequence = Tensor | Pair
+"""A real tensor, a complex tensor, or a pair."""
 
 
+@overload
+def linear_scan(
+    a: Tensor, b: Tensor, h0: Tensor | None = None, *, reverse: bool = False, backend: str = "auto"
+) -> Tensor: ...
+@overload
+def linear_scan(
+    a: Sequence, b: Pair, h0: Sequence | None = None, *, reverse: bool = False, backend: str = "auto"
+) -> Pair: ...
+@overload
+def linear_scan(
+    a: Pair, b: Sequence, h0: Sequence | None = None, *, reverse: bool = False, backend: str = "auto"
+) -> Pair: ...
 def linear_scan(
     a: Sequence, b: Sequence, h0: Sequence | None = None, *, reverse: bool = False, backend: str = "auto"
 ) -> Sequence:
     """Compute the states of the linear recurrence h_k = a_k ⊙ h_{k-1} + b_k along the second axis.
 
-    Differentiable in `a`, `b` and `h0`. Numbers are real or complex; a complex sequence is a pair of real tensors, which
-    autocast, export and every device understand, or a complex tensor. Halves are computed, and returned, in float32,
-    also inside autocast.
+    Differentiable in `a`, `b` and `h0`. Numbers are real or complex; a complex sequence is a pair of real tensors,
+    which autocast, export and every device understand, or a complex tensor. Halves are computed, and returned, in
+    float32, also inside autocast.
 
     Args:
         a: Transitions, any shape that broadcasts to that of `b`, e.g. (N,) for ones that do not change.
@@ -30,8 +47,8 @@ def linear_scan(
         backend: "auto", or one of `BACKENDS`: "blocked" (plain torch, any device), "reference" (the time loop).
 
     Returns:
-        All L states, (B, L, N), contiguous; complex in the form in which `a` and `b` are given: a pair if one of them is
-        a pair, a complex tensor if one of them is complex, else real.
+        All L states, (B, L, N), contiguous; complex in the form in which `a` and `b` are given: a pair if one of them
+        is a pair, a complex tensor if one of them is complex, else real.
 
     Raises:
         ValueError: On an unknown back end, or a shape that does not fit.

@@ -93,7 +93,7 @@ def _backward(ctx: Any, grad_re: Tensor, grad_im: Tensor) -> tuple[Tensor | None
 
 
 def _reverse_scan(a: Planes, grad: Planes, reverse: bool, backend: str) -> Planes:
-    """Accumulate g against the direction of the forward scan; views of `a`, shifted by one step, are its transitions."""
+    """Accumulate g against the direction of the forward scan; its transitions are `a`, shifted by one step."""
     if grad[0].shape[1] == 1:
         return grad
     last, rest, shifted = (0, slice(1, None), slice(-1)) if reverse else (-1, slice(-1), slice(1, None))

@@ -1,0 +1,6 @@
+"""Weights: names, detection of the configuration, reading, writing, and those that come with the package."""
+
+from lsm.weights.load import Checkpoint, build, load_model, read_checkpoint, save_model
+from lsm.weights.registry import EMBEDDED, embedded_name
+
+__all__ = ["EMBEDDED", "Checkpoint", "build", "embedded_name", "load_model", "read_checkpoint", "save_model"]

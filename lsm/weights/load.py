@@ -1,0 +1,158 @@
+"""Reading and writing weights: safetensors and `.pth`, ours and released, without ever running code from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from lsm.arch.network import CONFIG_KEY, LSM, encode_config
+from lsm.errors import CheckpointError
+from lsm.files import atomic_file
+from lsm.weights.detect import detect_config
+from lsm.weights.keys import from_released, is_released
+from lsm.weights.registry import embedded_path
+
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
+"""Keys under which programs keep the state dict in a `.pth`; the first that is there is taken."""
+
+
+class Checkpoint(NamedTuple):
+    """A weights file as it was read."""
+
+    state: dict[str, Tensor]
+    """Parameters under the names of the file, without a wrapper's `module.`."""
+    metadata: dict[str, str]
+    """The header of a safetensors file; empty for others."""
+
+
+def read_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
+    """Read a weights file.
+
+    Args:
+        path: `.safetensors`, or anything that `torch.save` wrote.
+        key: Which wrapper to prefer in a file with several, e.g. "params"; by default `params_ema` first.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, holds code, or holds no tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"There is no weights file {path}.")
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"The weights file {path} is empty.")
+    return _read_safetensors(path) if path.suffix == ".safetensors" else Checkpoint(_read_pth(path, key), {})
+
+
+def load_model(name_or_path: str | Path, semantics: str | None = None, device: str | torch.device = "cpu") -> LSM:
+    """Load a network, in eval mode.
+
+    Args:
+        name_or_path: The name of embedded weights, e.g. "tiny-x4" (see `lsm models`), or a file: ours or a released
+            one, safetensors or `.pth`.
+        semantics: "paper" or "released"; by default what the weights say, "released" for files in the released naming.
+        device: Where to put it.
+
+    Returns:
+        The network. In `released` semantics it draws its categories from torch's global generator at every call.
+
+    Raises:
+        CheckpointError: If the name is unknown, or the file cannot be read or is no network of LSM.
+        OptionError: If `semantics` is unknown.
+    """
+    path = embedded_path(name_or_path) if isinstance(name_or_path, str) else None
+    path = path or Path(name_or_path)
+    state, metadata = read_checkpoint(path)
+    try:
+        return build(state, metadata.get("config"), semantics).to(device)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def build(state: Mapping[str, Tensor], header: str | None = None, semantics: str | None = None) -> LSM:
+    """Build the network of a state dict, in eval mode.
+
+    Args:
+        state: In our names or in the released ones.
+        header: The configuration as JSON, for a state dict that does not carry it.
+        semantics: "paper" or "released" instead of what the state dict says.
+
+    Raises:
+        CheckpointError: If it is no network of LSM, or holds numbers that are not finite.
+    """
+    config = detect_config(state, header)
+    if semantics is not None:
+        config = dataclasses.replace(config, semantics=semantics)
+    weights = from_released(state) if is_released(state) else dict(state)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(f"The parameter {name!r} holds numbers that are not finite.")
+    weights[CONFIG_KEY] = encode_config(config)
+    with torch.device("meta"):
+        model = LSM(config)
+    model = model.to_empty(device="cpu").reset_buffers()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        details = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
+        raise CheckpointError(f"The weights do not fit their network: {details}") from error
+    return model.eval()
+
+
+def save_model(model: LSM, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a network's weights as safetensors, with its configuration in the header.
+
+    Args:
+        model: The network.
+        path: Where; replaced if it exists.
+        metadata: More lines for the header, e.g. `training_set`, `iterations`, `licence`.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    header = {"format": "pt", "architecture": "LSM", "config": json.dumps(model.config.to_dict())}
+    content = safetensors_bytes(state, {**header, **(metadata or {})})
+    with atomic_file(Path(path)) as file:
+        file.write(content)
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise CheckpointError(f"Cannot read {path} as safetensors: {_first_line(error)}") from error
+
+
+def _read_pth(path: Path, key: str | None) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"Refused to read {path}: it is no plain weights file (truncated, of another kind, or it holds code)."
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"Cannot read {path}: {_first_line(error)}") from error
+    while isinstance(content, dict):
+        wrapper = next((name for name in (key, *WRAPPERS) if name and isinstance(content.get(name), dict)), None)
+        if wrapper is None:
+            break
+        content = content[wrapper]
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict.")
+    state = {str(name).removeprefix("module."): item for name, item in content.items() if isinstance(item, Tensor)}
+    if not state:
+        raise CheckpointError(f"{path} holds no tensors.")
+    return state
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

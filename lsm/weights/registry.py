@@ -1,0 +1,43 @@
+"""The weights that come with the package, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lsm.errors import CheckpointError, unknown_name
+
+EMBEDDED = ("tiny-x2", "tiny-x3", "tiny-x4")
+"""Names of the embedded weights: preset and scale."""
+
+_FOLDER = Path(__file__).parent / "embedded"
+
+
+def embedded_path(name: str) -> Path | None:
+    """Find the file of embedded weights.
+
+    Args:
+        name: One of `EMBEDDED`, or a path.
+
+    Returns:
+        The file; None if `name` looks like a path.
+
+    Raises:
+        CheckpointError: If it is neither a known name nor looks like a path.
+    """
+    if name in EMBEDDED:
+        return _FOLDER / f"{name}.safetensors"
+    if Path(name).suffix or "/" in name or "\\" in name or Path(name).exists():
+        return None
+    raise CheckpointError(f"{unknown_name('weights', name, EMBEDDED)} A file is given by its path.")
+
+
+def embedded_name(variant: str, scale: int) -> str:
+    """Return the name of a preset's weights at a scale.
+
+    Raises:
+        CheckpointError: If none are embedded.
+    """
+    name = f"{variant}-x{scale}"
+    if name not in EMBEDDED:
+        raise CheckpointError(unknown_name("weights", name, EMBEDDED))
+    return name
