@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from lsm.errors import CheckpointError
+from lsm.files import atomic_file
 
 STATES_KEPT = 3
 
@@ -27,15 +28,10 @@ def save_atomic(content: dict[str, Any], path: Path) -> None:
         content: What to save.
         path: Where; replaced if it exists.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_file(path: Path) -> dict[str, Any]:
@@ -155,7 +151,7 @@ def newest_state(states: Path, models: Path) -> dict[str, Any] | None:
     for path in files:
         try:
             return load_state(path, models)
-        except CheckpointError as error:
+        except CheckpointError as error:  # noqa: PERF203  (a handful of files)
             warnings.warn(f"{error} Falling back to the state before it.", stacklevel=2)
     if files:
         raise CheckpointError(f"None of the {len(files)} training states in {states} can be read.")

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
 from lsm.benchmark.resize import imresize
 from lsm.errors import InputError
+from lsm.inference.image_io import is_image_name, read_rgb
+from lsm.inference.picture import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 NAME_TEMPLATES = ("{}", "{}x{scale}", "{}_LRBI_x{scale}")  # the usual names of low-resolution files
 IN_MEMORY_LIMIT = 2**31  # bytes of decoded images up to which `in_memory: auto` keeps a set
 
@@ -30,9 +31,9 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         InputError: If the folder holds no image.
     """
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if is_image_name(path))
     if not files:
-        raise InputError(f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}).")
+        raise InputError(f"{folder} holds no image.")
     return files
 
 
@@ -75,14 +76,19 @@ def make_low_resolution(image: np.ndarray, scale: int) -> np.ndarray:
     return imresize(image, (image.shape[0] // scale, image.shape[1] // scale))
 
 
-def read_rgb(path: Path) -> np.ndarray:
-    """Read an image file as an RGB array (H, W, 3) of uint8."""
-    import cv2
+def header_size(path: Path) -> tuple[int, int]:
+    """Read an image's (width, height) from its header, as it stands upright.
 
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"{path} is not a readable image.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    Raises:
+        InputError: If the file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    except OSError as error:
+        raise InputError(f"{path} is not a readable image.") from error
+    return (height, width) if turned else (width, height)
 
 
 def random_patch(high: np.ndarray, low: np.ndarray, size: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
@@ -125,11 +131,6 @@ def random_flips(high: np.ndarray, low: np.ndarray, hflip: bool, rot: bool) -> t
     return high, low
 
 
-def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """Turn a uint8 image (H, W, 3) into a float32 tensor (3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
-
-
 @DATASET_REGISTRY.register()
 class ImagePairs(Dataset):
     """Images of a folder with their low-resolution counterparts.
@@ -159,22 +160,18 @@ class ImagePairs(Dataset):
 
     def _check_sizes(self) -> None:
         """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
-        from PIL import Image
-
         self._bytes = 0
         for index, path in enumerate(self.high):
-            with Image.open(path) as image:
-                width, height = image.size
+            width, height = header_size(path)
             self._bytes += 3 * width * height
             if self.opt["phase"] == "train" and min(width, height) // self.scale * self.scale < self.opt["gt_size"]:
                 raise InputError(f"{path} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}.")
             if self.low:
-                with Image.open(self.low[index]) as image:
-                    low_size = image.size
-                if low_size != (width // self.scale, height // self.scale):
+                found, needed = header_size(self.low[index]), (width // self.scale, height // self.scale)
+                if found != needed:
                     raise InputError(
-                        f"{self.low[index]} is {low_size[0]}x{low_size[1]}, but {path} at scale {self.scale} needs "
-                        f"{width // self.scale}x{height // self.scale}."
+                        f"{self.low[index]} is {found[0]}x{found[1]}, but {path} at scale {self.scale} needs "
+                        f"{needed[0]}x{needed[1]}."
                     )
 
     def _fits_in_memory(self) -> bool:
@@ -205,8 +202,8 @@ class ImagePairs(Dataset):
             high, low = random_flips(high, low, self.opt["use_hflip"], self.opt["use_rot"])
         low_path = self.low[index] if self.low else self.high[index]
         return {
-            "lq": to_tensor(low),
-            "gt": to_tensor(high),
+            "lq": to_tensor(low)[0],
+            "gt": to_tensor(high)[0],
             "lq_path": str(low_path),
             "gt_path": str(self.high[index]),
         }

@@ -33,8 +33,7 @@ def measure(options: Mapping[str, Any], result: np.ndarray, target: np.ndarray |
     settings = {name: value for name, value in options.items() if name != "better"}
     own = OWN_METRICS.get(settings["type"])
     if own is not None and target is not None:
-        channel = "y" if settings.get("test_y_channel", False) else "rgb"
-        return own(result, target, settings["crop_border"], channel=channel)
+        return own(result, target, settings["crop_border"], channel="y" if settings["test_y_channel"] else "rgb")
     images = {"img": result[..., ::-1]}  # BasicSR's metrics take BGR
     if target is not None:
         images["img2"] = target[..., ::-1]

@@ -1,4 +1,4 @@
-"""`LSMModel`: BasicSR's SRModel with exact resuming, safe files, CPU and bf16 training, and the project's validation."""
+"""`LSMModel`: BasicSR's SRModel with exact resuming, safe files, CPU and bf16 training, and our validation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from rich.progress import track
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from lsm.errors import LSMError
+from lsm.inference.image_io import write_image
+from lsm.inference.picture import from_tensor
+from lsm.inference.upscaler import Upscaler
 from lsm.training import checkpoints
 from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
 from lsm.training.metrics import measure
@@ -26,11 +30,6 @@ OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
 
 class DivergenceError(LSMError):
     """The loss is no longer a number."""
-
-
-def to_image(tensor: torch.Tensor) -> np.ndarray:
-    """Turn a tensor (1, 3, H, W) in [0, 1] into a uint8 RGB array (H, W, 3), clamped and rounded."""
-    return tensor[0].float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 @MODEL_REGISTRY.register()
@@ -123,7 +122,8 @@ class LSMModel(SRModel):
         """
         self.optimizer_g.zero_grad()
         total = torch.zeros((), device=self.device)
-        parts = list(zip(self.lq.chunk(self.accumulate), self.gt.chunk(self.accumulate), strict=True))
+        targets = cast(torch.Tensor, self.gt).chunk(self.accumulate)
+        parts = list(zip(self.lq.chunk(self.accumulate), targets, strict=True))
         for index, (low, high) in enumerate(parts):
             last = index == len(parts) - 1
             # Gradients are averaged over the processes once, with the last part.
@@ -150,17 +150,11 @@ class LSMModel(SRModel):
             self.model_ema(decay=self.ema_decay)
 
     def test(self) -> None:
-        """Upscale `lq` (1, 3, h, w) into `output` with the EMA weights where there are any, in eval mode."""
-        from lsm.inference import Upscaler
-
+        """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
         net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
-        training = net.training
-        net.eval()
         tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
-        with torch.no_grad():
-            self.output = upscaler.upscale_tensor(self.lq)
-        net.train(training)
+        upscaler = Upscaler(net, tile["tile_size"], tile["tile_pad"], device=self.device)
+        self.output = upscaler.upscale_tensor(self.lq)
 
     def nondist_validation(
         self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any, save_img: bool
@@ -176,14 +170,14 @@ class LSMModel(SRModel):
         Returns:
             The mean of each metric.
         """
-        name = dataloader.dataset.opt["name"]
+        name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
         metrics = self.opt["val"]["metrics"]
         values: dict[str, list[float]] = {metric: [] for metric in metrics}
-        for data in dataloader:
+        for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
             self.feed_data(data)
             self.test()
-            result = to_image(self.output)
-            target = to_image(self.gt) if self.gt is not None else None
+            result = from_tensor(self.output[0], 3, np.dtype(np.uint8))
+            target = None if self.gt is None else from_tensor(self.gt[0], 3, np.dtype(np.uint8))
             if save_img:
                 self._write_image(result, Path(data["lq_path"][0]).stem, name, current_iter)
             for metric, options in metrics.items():
@@ -197,8 +191,6 @@ class LSMModel(SRModel):
         return self.metric_results
 
     def _write_image(self, image: np.ndarray, stem: str, dataset: str, current_iter: int | str) -> None:
-        from lsm.inference.image_io import write_image
-
         folder = Path(self.opt["path"]["visualization"])
         if self.is_train:
             path = folder / dataset / stem / f"{stem}_{current_iter}.png"

@@ -5,7 +5,6 @@ Nothing is built, created or downloaded here; every mistake is reported at once,
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Hashable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, unknown_name
 from lsm.training.schema import ImageSet, TestOptions, TrainOptions, TrainSet
 
@@ -103,31 +103,16 @@ def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[BaseMod
 
 
 def _network_complaints(network: Any, scale: Any) -> list[str]:
-    """Check `network_g`: a registered type, keys that it takes, and the scale of the file."""
-    from lsm.training import arch  # noqa: F401  (registers LSM)
-    from lsm.training.compat import ARCH_REGISTRY
-
+    """Check `network_g`: what it takes to build an LSM, at the scale of the file."""
     if not isinstance(network, dict):
         return ["network_g: a section is needed, e.g. {type: LSM, variant: light, upscale: 4}"]
-    kind = network.get("type")
-    if kind not in ARCH_REGISTRY:
-        return [f"network_g.type: {unknown_name('network', str(kind), ARCH_REGISTRY.keys())}"]
-    settings = {name: value for name, value in network.items() if name != "type"}
-    if kind == "LSM":
-        lines = _lsm_complaints(**settings)
-    else:
-        known = inspect.signature(ARCH_REGISTRY.get(kind)).parameters
-        lines = [f"network_g: {unknown_name('key', key, known)}" for key in settings if key not in known]
+    if network.get("type") != "LSM":
+        return [f"network_g.type: {unknown_name('network', str(network.get('type')), ['LSM'])}"]
     if network.get("upscale", scale) != scale:
-        lines.append(f"network_g.upscale: {network['upscale']} is not the file's scale, {scale}")
-    return lines
-
-
-def _lsm_complaints(variant: str = "light", upscale: int = 4, **settings: Any) -> list[str]:
-    from lsm.arch import preset_config
-
+        return [f"network_g.upscale: {network['upscale']} is not the file's scale, {scale}"]
+    settings = {name: value for name, value in network.items() if name not in {"type", "variant", "upscale"}}
     try:
-        preset_config(variant, upscale, **settings)
+        preset_config(network.get("variant", "light"), scale, **settings)
     except LSMError as error:
         return [f"network_g: {error}"]
     return []
@@ -190,7 +175,10 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     if options is None or lines:
         raise OptionError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines)))
     result = options.model_dump()
-    result["datasets"] = {phase: content.model_dump() for phase, content in datasets.items()}
+    result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}
+    for settings in result["datasets"].values():
+        folder = Path(settings.get("dataroot_gt") or settings["dataroot_lq"])
+        settings.setdefault("name", f"{folder.parent.name}_{folder.name}")
     return result
 
 

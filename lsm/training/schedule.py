@@ -73,5 +73,5 @@ def learning_rate(scheduler: Mapping[str, Any], base_lr: float, iteration: int, 
     if iteration < warmup_iter:
         return base_lr * iteration / warmup_iter
     settings = {name: value for name, value in scheduler.items() if name != "type"}
-    schedule = {"MultiStepLR": multi_step, "MultiStepRestartLR": multi_step, "CosineAnnealingRestartLR": cosine}
-    return schedule[scheduler["type"]](base_lr, iteration, **settings)
+    schedule = cosine if scheduler["type"] == "CosineAnnealingRestartLR" else multi_step
+    return schedule(base_lr, iteration, **settings)
