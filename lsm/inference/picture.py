@@ -102,4 +102,5 @@ def from_tensor(planes: Tensor, channels: int, dtype: np.dtype) -> np.ndarray:
     if channels == 1:
         planes = planes.mean(dim=0, keepdim=True)
     peak = np.iinfo(dtype).max
-    return (planes.clamp(0, 1) * peak).round().permute(1, 2, 0).cpu().numpy().astype(dtype)
+    values = planes.clamp(0, 1).mul_(peak).round_()  # in place: a band of a wide picture is large
+    return values.permute(1, 2, 0).cpu().numpy().astype(dtype)

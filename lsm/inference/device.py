@@ -1,0 +1,73 @@
+"""Where a network runs, and with how many bits."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from lsm.errors import OptionError, unknown_name
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str | torch.device) -> torch.device:
+    """Turn a device's name into a device that is there.
+
+    Args:
+        name: "auto" (the first of cuda, mps, cpu that is there), or as torch names it: "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        OptionError: If the name is unknown or the device is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = str(name).split(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise OptionError(unknown_name("device", str(name), ["auto", "cpu", "cuda", "mps"]))
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(
+            f"Device {str(name)!r} is not available here ({reason}); use --device auto or cpu."
+        ) from error
+    return device
+
+
+def check_precision(name: str) -> str:
+    """Refuse the name of a precision that is not there.
+
+    Raises:
+        OptionError: With the known names.
+    """
+    if name not in PRECISIONS:
+        raise OptionError(unknown_name("precision", name, PRECISIONS))
+    return name
+
+
+@contextlib.contextmanager
+def computing(device: torch.device, precision: str) -> Iterator[None]:
+    """Run a block without gradients, in a precision, with convolutions that give the same bits each time.
+
+    Full precision means it: the shortened float32 of convolutions on newer GPUs (TF32) is off inside.
+
+    Args:
+        device: Where the block computes.
+        precision: "fp32", or "bf16" or "fp16" by autocast, which leaves norms, softmax and scan in float32.
+    """
+    autocast = torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32")
+    repeatable = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.inference_mode(), repeatable, autocast:
+        yield
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Run a block with torch's random numbers started from a seed, and put its generators back after it."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
