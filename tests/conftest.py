@@ -1,0 +1,26 @@
+"""Fixtures that several test packages use."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Parity data and test images, where a checkout has them."""
+    folder = os.environ.get("LSM_SHARED")
+    if not folder:
+        pytest.skip("LSM_SHARED is not set: the parity fixtures and the test images are not part of the repository")
+    return Path(folder)
