@@ -26,12 +26,14 @@ class LSMConfig:
         in_chans: Channels of the image, 3 (RGB).
         embed_dim: C, even.
         depths: Blocks in each residual group; even ones are WMS, odd ones CML.
-        num_heads: Attention heads; each orientation of the windows has half of them; an odd number is rounded down, as the
-            published networks do (their 5 are 2 for each orientation).
+        num_heads: Attention heads; each orientation of the windows has half of them. An odd number is rounded down, as
+            the published networks do (their 5 are 2 for each orientation).
         mlp_ratio: Width of the gated MLP over C.
         d_state: N, complex states of the recurrence.
         num_tokens: T, prototypes of a dictionary, 4·N; a 0 stands for that.
         split_size: (h, w) of the attention windows.
+        position_dim: Width of the MLP of the position bias; a 0 stands for the paper's, ((C/2)//4)//4. At LSM-light's
+            C = 60 that is 1, and its LayerNorms of one value leave a bias that is the same for every offset.
         head: "light" (one convolution and a pixel shuffle) or "classical" (64 channels, one shuffle a factor of 2).
         img_range: Factor on the input after the mean is subtracted.
         rgb_mean: Mean of the training images, in [0, 1].
@@ -54,6 +56,7 @@ class LSMConfig:
     d_state: int = 16
     num_tokens: int = 0
     split_size: tuple[int, int] = (8, 32)
+    position_dim: int = 0
     head: str = "light"
     img_range: float = 1.0
     rgb_mean: tuple[float, float, float] = (0.4488, 0.4371, 0.4040)
@@ -77,6 +80,7 @@ class LSMConfig:
             set_field(self, name, tuple(getattr(self, name)))
         set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
         set_field(self, "num_heads", self.num_heads // 2 * 2)
+        set_field(self, "position_dim", self.position_dim or max(1, self.embed_dim // 2 // 4 // 4))
         for name, known in (
             ("semantics", SEMANTICS),
             ("categories", CATEGORIES),
@@ -100,7 +104,10 @@ class LSMConfig:
             (not 0 <= self.r_min < self.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
             (self.temperature <= 0, "temperature must be positive"),
             (not 0 <= self.drop_path_rate < 1, "drop_path_rate must lie in [0, 1)"),
-            (min(self.embed_dim, self.d_state, self.in_chans) < 1, "embed_dim, d_state and in_chans must be positive"),
+            (
+                min(self.embed_dim, self.d_state, self.in_chans, self.position_dim) < 1,
+                "embed_dim, d_state, in_chans and position_dim must be positive",
+            ),
         ):
             if wrong:
                 raise OptionError(f"LSM cannot be built: {why} (got {self}).")
@@ -154,6 +161,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_heads": 2,
         "d_state": 8,
         "split_size": (8, 16),
+        "position_dim": 8,
         "drop_path_rate": 0.0,
         "categories": "argmax",
     },

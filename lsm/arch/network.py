@@ -134,7 +134,7 @@ def _build_mixer(config: LSMConfig, group: int, index: int) -> nn.Module:
     """Build the mixer of block `index` of a group; which windows are shifted alternates between groups."""
     if index % 2 == 0:
         shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
-        return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted)
+        return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.position_dim)
     return SemanticLRU(
         config.embed_dim,
         config.d_state,

@@ -54,10 +54,10 @@ def check_order(name: str) -> None:
     Raises:
         OptionError: With the nearest known names.
     """
-    kind, _, base = name.partition("-")
+    kind, dash, base = name.partition("-")
     if name == "category" or name in SPATIAL_ORDERS:
         return
-    if kind in ("bidirectional", "cross") and (not base or base in SPATIAL_ORDERS):
+    if kind in ("bidirectional", "cross") and (not dash or base in SPATIAL_ORDERS):
         return
     spatial = list(SPATIAL_ORDERS)
     composed = [f"{kind}-{base}" for kind in ("bidirectional", "cross") for base in spatial]
@@ -89,8 +89,8 @@ def directions(name: str, height: int, width: int) -> list[tuple[Tensor | None, 
     """List the scans of a spatial order.
 
     Args:
-        name: A spatial order (one direction); `bidirectional[-ORDER]` (that order and back); `cross[-ORDER]` (that order
-            and the same of the transposed image, each there and back). ORDER is `raster` where it is left out.
+        name: A spatial order (one direction); `bidirectional[-ORDER]` (that order and back); `cross[-ORDER]` (that
+            order and the same of the transposed image, each there and back). ORDER is `raster` where it is left out.
         height: H.
         width: W.
 

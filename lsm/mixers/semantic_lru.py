@@ -135,7 +135,7 @@ class SemanticLRU(nn.Module):
         return self.core.readout(states * torch.cat([m_re, m_im], dim=-1), tokens)
 
     def _scan(self, gates: Tensor, order: Tensor | None, backwards: bool) -> Tensor:
-        """Scan M_λ and the input (B, L, 3N) in an order (L,) or (B, L); return the states (B, L, 2N) in raster order."""
+        """Scan M_λ and the input (B, L, 3N) in an order (L,) or (B, L); return states (B, L, 2N) in raster order."""
         if order is not None:
             gates = take_tokens(gates, order)
         m_lambda, re, im = gates.chunk(3, dim=-1)

@@ -66,14 +66,13 @@ class DynamicPositionBias(nn.Module):
     """An MLP from the relative offset (Δy, Δx) to one bias a head.
 
     Args:
-        dim: Channels of the half that attends (C/2); the MLP is (dim//4)//4 wide, at least 1.
-        heads: Heads of that half.
+        width: Of the MLP.
+        heads: Heads of the half of the channels that it serves.
         window: (h, w).
     """
 
-    def __init__(self, dim: int, heads: int, window: Size) -> None:
+    def __init__(self, width: int, heads: int, window: Size) -> None:
         super().__init__()
-        width = max(1, dim // 4 // 4)
         self.window = window
         self.project = nn.Linear(2, width)
         self.layers = nn.ModuleList(
@@ -115,9 +114,10 @@ class WindowAttention(nn.Module):
         num_heads: Heads in all; each half has `num_heads // 2`.
         split_size: (h, w).
         shifted: Shift the windows by half their size.
+        position_dim: Width of the MLP of the position bias.
     """
 
-    def __init__(self, dim: int, num_heads: int, split_size: Size, shifted: bool) -> None:
+    def __init__(self, dim: int, num_heads: int, split_size: Size, shifted: bool, position_dim: int) -> None:
         super().__init__()
         h, w = split_size
         self.heads = num_heads // 2
@@ -126,11 +126,11 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
         self.local = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
-        self.bias = nn.ModuleList(DynamicPositionBias(dim // 2, self.heads, window) for window in self.windows)
+        self.bias = nn.ModuleList(DynamicPositionBias(position_dim, self.heads, window) for window in self.windows)
 
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
-        height, width = size
+        height = size[0]
         qkv = rearrange(self.qkv(tokens), "b (y x) (three half c) -> half b y x three c", y=height, three=3, half=2)
         mixed = torch.cat([self._attend(qkv[half], half) for half in (0, 1)], dim=-1)
         value = rearrange(qkv[..., 2, :], "half b y x c -> b (half c) y x")
@@ -172,7 +172,7 @@ class WindowAttention(nn.Module):
 
 
 def _attention(qkv: Tensor, bias: Tensor) -> Tensor:
-    """Compute softmax(q·kᵀ/√d + bias)·v over the last two axes: (3, B, ny, nx, heads, T, d) → (B, ny, nx, heads, T, d)."""
+    """Compute softmax(q·kᵀ/√d + bias)·v of (3, B, ny, nx, heads, T, d): (B, ny, nx, heads, T, d)."""
     grid = qkv.shape[1:4]
     if 0 in grid:
         return qkv[0]

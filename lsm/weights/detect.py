@@ -15,7 +15,7 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.weights.keys import from_released, is_released
 
 _FROM_SHAPES = (
-    "upscale", "in_chans", "embed_dim", "depths", "num_heads", "mlp_ratio", "d_state", "num_tokens", "head"
+    "upscale", "in_chans", "embed_dim", "depths", "num_heads", "mlp_ratio", "d_state", "num_tokens", "head", "position_dim"
 )  # fmt: skip
 
 
@@ -85,6 +85,7 @@ def _from_shapes(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "d_state": state[f"{scan}.core.nu_log"].shape[0],
         "num_tokens": state[f"{scan}.modulation.dictionary"].shape[0],
         "head": head,
+        "position_dim": state[f"{block}.mixer.bias.0.project.weight"].shape[0],
     }
 
 

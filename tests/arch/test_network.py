@@ -1,0 +1,110 @@
+import pytest
+import torch
+
+from lsm import LSM, create_model
+from lsm.arch import PRESETS, preset_config
+from lsm.mixers.window_attention import WindowAttention
+
+PUBLISHED_PARAMETERS = {
+    "light": {2: 763_344, 3: 771_459, 4: 782_820},
+    "s": {2: 9_716_387, 3: 9_901_027, 4: 9_864_099},
+    "base": {2: 12_771_607, 3: 12_956_247, 4: 12_919_319},
+}
+
+
+def small(scale=2, **options):
+    settings = {"embed_dim": 32, "depths": (2, 2), "d_state": 4, "split_size": (4, 8)}
+    return create_model("light", scale, **{**settings, **options}).eval()
+
+
+@pytest.mark.parametrize("semantics", ["paper", "released"])
+@pytest.mark.parametrize(("variant", "scale"), [(v, s) for v, row in PUBLISHED_PARAMETERS.items() for s in row])
+def test_parameter_counts_are_those_of_the_paper(variant, scale, semantics):
+    with torch.device("meta"):
+        model = create_model(variant, scale, semantics)
+    assert sum(p.numel() for p in model.parameters()) == PUBLISHED_PARAMETERS[variant][scale]
+
+
+def test_tiny_is_small():
+    assert sum(p.numel() for p in create_model("tiny", 4).parameters()) <= 250_000
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 2), (16, 16), (17, 33)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_any_size_comes_out_exactly_scaled(scale, size):
+    assert small(scale)(torch.rand(1, 3, *size)).shape == (1, 3, scale * size[0], scale * size[1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_classical_head(scale):
+    model = small(scale, head="classical")
+    assert model(torch.rand(1, 3, 6, 5)).shape == (1, 3, 6 * scale, 5 * scale)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("variant", PRESETS)
+def test_every_preset_runs(variant):
+    model = create_model(variant, 2).eval()
+    out = model(torch.rand(1, 3, 8, 10))
+    assert out.shape == (1, 3, 16, 20) and out.isfinite().all()
+
+
+def test_only_some_windows_are_shifted():
+    model = create_model("light", 2)
+    shifted = [
+        [block.mixer.shifted for block in group.blocks if isinstance(block.mixer, WindowAttention)]
+        for group in model.groups
+    ]
+    assert shifted == [[False, True, False], [True, False, True]] * 2  # positions 0, 2, 4 of each group
+
+
+def test_skip_probabilities_rise_linearly():
+    model = create_model("light", 2, depths=(2, 3))
+    rates = [getattr(block.drop_path, "drop_prob", 0.0) for group in model.groups for block in group.blocks]
+    assert rates == pytest.approx([0, 0.025, 0.05, 0.075, 0.1])
+
+
+@torch.no_grad()
+def test_same_image_same_bits_and_alone_as_in_a_batch():
+    model, images = small(), torch.rand(4, 3, 19, 23)
+    together = model(images)
+    assert torch.equal(model(images), together)
+    for index in range(4):
+        alone = model(images[index : index + 1])
+        assert (alone - together[index]).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_sampling_on_request_with_a_generator():
+    model, image = small(), torch.rand(1, 3, 12, 12)
+    plain = model(image)
+    drawn = [model.sample_categories(generator=torch.Generator().manual_seed(s))(image) for s in (1, 1, 2)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert torch.equal(model.sample_categories(False)(image), plain)
+
+
+@torch.no_grad()
+def test_autocast_is_close_and_finite():
+    model, image = small(), torch.rand(1, 3, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(image)
+    assert half.isfinite().all()
+    assert (half.float() - model(image)).abs().max() < 0.05
+
+
+def test_gradients_reach_every_parameter():
+    model = small().train()
+    model(torch.rand(2, 3, 9, 9)).square().mean().backward()
+    # The last maps of position bias and gate may be tiny, but nothing is cut off.
+    silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert silent == []
+    zero = [name for name, p in model.named_parameters() if p.grad.abs().max() == 0]
+    assert [name for name in zero if "bias.0" not in name and "bias.1" not in name] == []
+
+
+def test_network_is_one_class_built_from_a_configuration():
+    config = preset_config("tiny", 3)
+    assert LSM(config).config is config

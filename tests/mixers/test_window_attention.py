@@ -1,0 +1,85 @@
+import math
+
+import pytest
+import torch
+
+from lsm.mixers.window_attention import WindowAttention
+
+
+def offset_bias(module, half, dy, dx):
+    """The dynamic position bias of one offset, written out."""
+    mlp = module.bias[half]
+    value = mlp.project.weight @ torch.tensor([dy, dx], dtype=torch.float64) + mlp.project.bias
+    for norm, _, linear in mlp.layers:
+        centred = value - value.mean()
+        value = centred / torch.sqrt(centred.square().mean() + 1e-5) * norm.weight + norm.bias
+        value = linear.weight @ value.clamp_min(0) + linear.bias
+    return value
+
+
+def slow_attention(module, tokens, size, split, shifted):
+    """Token by token: which tokens share a window is decided from coordinates, not by rolling and reshaping."""
+    (height, width), (_, dim) = size, tokens.shape
+    q, k, v = (tokens @ module.qkv.weight.T + module.qkv.bias).view(height, width, 3, dim).unbind(2)
+    local = module.local(v.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    out = torch.zeros(height, width, dim, dtype=torch.float64)
+    multiple, heads = max(split), module.heads
+    rows, columns = (math.ceil(side / multiple) * multiple for side in size)
+    depth = dim // 2 // heads
+    for half, (h, w) in enumerate((split, split[::-1])):
+        sy, sx = (h // 2, w // 2) if shifted else (0, 0)
+        for y in range(height):
+            for x in range(width):
+                ry, rx = (y - sy) % rows, (x - sx) % columns
+                for head in range(heads):
+                    channels = slice(half * dim // 2 + head * depth, half * dim // 2 + (head + 1) * depth)
+                    scores, values = [], []
+                    for wy in range(ry // h * h, ry // h * h + h):
+                        for wx in range(rx // w * w, rx // w * w + w):
+                            oy, ox = (wy + sy) % rows, (wx + sx) % columns
+                            inside = oy < height and ox < width
+                            key = k[oy, ox, channels] if inside else torch.zeros(depth, dtype=torch.float64)
+                            bias = offset_bias(module, half, ry - wy, rx - wx)[head]
+                            apart = shifted and ((wy + sy >= rows) != (ry + sy >= rows) or (wx + sx >= columns) != (
+                                rx + sx >= columns))  # fmt: skip
+                            scores.append(q[y, x, channels] @ key / math.sqrt(depth) + bias - 100 * apart)
+                            values.append(v[oy, ox, channels] if inside else torch.zeros(depth, dtype=torch.float64))
+                    out[y, x, channels] = torch.stack(scores).softmax(0) @ torch.stack(values)
+    mixed = (out + local).view(height * width, dim)
+    return mixed @ module.proj.weight.T + module.proj.bias
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("size", [(4, 8), (5, 3), (9, 6)])
+def test_windows_bias_shift_and_padding_against_a_slow_twin(shifted, size):
+    split = (2, 4)
+    module = WindowAttention(32, 4, split, shifted, position_dim=3).double()
+    for parameter in module.parameters():
+        parameter.data.normal_(std=0.5)
+    tokens = torch.randn(size[0] * size[1], 32, dtype=torch.float64)
+    with torch.no_grad():
+        expected = slow_attention(module, tokens, size, split, shifted)
+        actual = module(tokens[None], size)[0]
+    assert (actual - expected).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_training_and_inference_paths_agree(shifted):
+    module = WindowAttention(24, 4, (4, 8), shifted, position_dim=4)
+    tokens = torch.randn(2, 20 * 11, 24)
+    training = module(tokens, (20, 11))
+    with torch.no_grad():
+        inference = module(tokens, (20, 11))
+    assert (training - inference).abs().max() < 1e-5
+
+
+def test_cached_bias_follows_its_parameters():
+    module = WindowAttention(24, 4, (4, 8), False, position_dim=4)
+    tokens = torch.randn(1, 64, 24)
+    with torch.no_grad():
+        before = module(tokens, (8, 8))
+        assert torch.equal(module(tokens, (8, 8)), before)
+        module.bias[0].layers[2][2].weight.normal_()
+        changed = module(tokens, (8, 8))
+    assert not torch.equal(before, changed)
+    assert (module(tokens, (8, 8)) - changed).abs().max() < 1e-5
