@@ -15,8 +15,11 @@ from typing import Any
 
 import torch
 
+from lsm.arch.network import CONFIG_KEY
 from lsm.errors import CheckpointError
 from lsm.files import atomic_file
+from lsm.weights import read_checkpoint
+from lsm.weights.keys import from_released, is_released
 
 STATES_KEPT = 3
 
@@ -51,22 +54,22 @@ def load_file(path: Path) -> dict[str, Any]:
 
 
 def read_parameters(path: Path, key: str) -> dict[str, torch.Tensor]:
-    """Read a network's weights from a `.pth` file.
+    """Read a network's weights, from any file that `lsm.weights` reads.
 
     Args:
-        path: The file: `{"params": …, "params_ema": …}`, one of them, or the bare weights.
-        key: Which of the two to prefer.
+        path: The file; one in the released naming is renamed.
+        key: `"params"` or `"params_ema"`, which to prefer where the file has both.
 
     Returns:
-        The state dictionary, without the `module.` of wrapped networks.
+        The parameters in our names, without the configuration that our files carry.
 
     Raises:
         CheckpointError: If the file cannot be read.
     """
-    content = load_file(path)
-    others = [name for name in ("params_ema", "params", "state_dict") if name in content]
-    weights = content[key] if key in content else content[others[0]] if others else content
-    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    weights = read_checkpoint(path, key).state
+    if is_released(weights):
+        weights = from_released(weights)
+    return {name: tensor for name, tensor in weights.items() if name != CONFIG_KEY}
 
 
 def fitting_parameters(

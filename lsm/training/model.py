@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from lsm.arch.network import CONFIG_KEY
 from lsm.errors import LSMError
 from lsm.inference.image_io import write_image
 from lsm.inference.picture import from_tensor
@@ -43,6 +44,8 @@ class LSMModel(SRModel):
     def init_training_settings(self) -> None:
         """Set up the EMA network, the loss and the optimizer."""
         super().init_training_settings()
+        if self.ema_decay > 0 and not self.opt["path"]["strict_load_g"]:
+            self.model_ema(0)  # what the file lacks was drawn twice, once for each network
         self.accumulate: int = self.opt["train"]["accumulate"]
         self.autocast_dtype = torch.bfloat16 if self.opt["use_amp"] else None
 
@@ -74,13 +77,13 @@ class LSMModel(SRModel):
             CheckpointError: If the file cannot be read or does not fit.
         """
         bare = self.get_bare_model(net)
-        weights = checkpoints.read_parameters(Path(load_path), param_key)
+        weights, own = checkpoints.read_parameters(Path(load_path), param_key), bare.state_dict()
         if not strict:
-            weights, skipped = checkpoints.fitting_parameters(weights, bare.state_dict())
+            weights, skipped = checkpoints.fitting_parameters(weights, own)
             for line in skipped:
                 get_root_logger().warning("%s: %s", load_path, line)
         try:
-            bare.load_state_dict(weights, strict=strict)
+            bare.load_state_dict(weights | {CONFIG_KEY: own[CONFIG_KEY]}, strict=strict)
         except RuntimeError as error:
             raise checkpoints.mismatch(load_path, error) from error
         get_root_logger().info("Loaded %s weights from %s.", len(weights), load_path)

@@ -6,7 +6,8 @@ Nothing is built, created or downloaded here; every mistake is reported at once,
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+import typing
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,35 +72,63 @@ def force(options: dict[str, Any], entries: Iterable[str]) -> None:
         target[last] = parse_yaml(text, f"--force_yml {entry!r}")
 
 
-def _complaints(error: ValidationError, data: Any) -> list[str]:
-    """Turn pydantic's errors into lines that begin with the key's path."""
-    lines = []
-    for item in error.errors():
-        path, here = [], data
-        for index, part in enumerate(item["loc"]):
-            found = isinstance(here, dict | list) and (part in here if isinstance(here, dict) else True)
-            if found:
-                here = here[part]
-            # What is neither in the file nor missing from it is the name of a variant of pydantic's.
-            if found or (index == len(item["loc"]) - 1 and item["type"] == "missing"):
-                path.append(str(part))
-        text = item["msg"]
-        if item["type"] in {"literal_error", "union_tag_invalid"}:
-            expected = re.findall(r"'([^']+)'", item["ctx"].get("expected") or item["ctx"].get("expected_tags", ""))
-            value = here.get("type") if item["type"] == "union_tag_invalid" and isinstance(here, dict) else here
-            text = unknown_name("value", str(value), expected) if expected else text
-        elif item["type"] not in {"missing", "unknown_key"} and not isinstance(here, dict | list):
-            text = f"{text} (got {here!r})" if repr(here) not in text and str(here) not in text else text
-        lines.append(f"{'.'.join(path) or 'the file'}: {text}")
-    return list(dict.fromkeys(lines))
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """List the sections that a type annotation mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in typing.get_args(annotation) for section in _sections(part)]
 
 
-def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[BaseModel | None, list[str]]:
+def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> set[str]:
+    """Return the keys of the section that pydantic's location of an error leads to."""
+    here = [model]
+    for part in location:
+        fields = [each.model_fields[part] for each in here if part in each.model_fields]
+        if fields:
+            here = [section for field in fields for section in _sections(field.annotation)]
+        else:  # the key of a free mapping, or in a union of sections the variant's `type`
+            types = [typing.get_args(getattr(each.model_fields.get("type"), "annotation", None)) for each in here]
+            here = [each for each, names in zip(here, types, strict=True) if part in names] or here
+    return {name for each in here for key, field in each.model_fields.items() for name in (key, field.alias) if name}
+
+
+def _complaint(item: Any, data: Any, model: type[BaseModel]) -> tuple[str, str]:
+    """Split one of pydantic's errors into the key's path and what is wrong there."""
+    path, here, location, kind = [], data, item["loc"], item["type"]
+    for index, part in enumerate(location):
+        inside = isinstance(here, list) or (isinstance(here, dict) and part in here)
+        if inside:
+            here = here[part]
+        if inside or (kind == "missing" and index == len(location) - 1):  # else the name of a union's variant
+            path.append(str(part))
+    if kind == "extra_forbidden":
+        return ".".join(path[:-1]), unknown_name("key", path[-1], _known_keys(model, location[:-1]))
+    if kind == "union_tag_invalid":
+        known = re.findall(r"'([^']+)'", item["ctx"]["expected_tags"])
+        return ".".join([*path, "type"]), unknown_name("value", item["ctx"]["tag"], known)
+    if kind == "union_tag_not_found":
+        return ".".join([*path, "type"]), "Field required"
+    known = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if kind == "literal_error" else []
+    if known:
+        return ".".join(path), unknown_name("value", str(item["input"]), known)
+    shown = (
+        f" (got {item['input']!r})"
+        if isinstance(item["input"], str | int | float) and not item["msg"].endswith(str(item["input"]))
+        else ""
+    )
+    return ".".join(path), item["msg"] + shown
+
+
+def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[Any, list[str]]:
+    """Check a section; returns it, or None, and a line for each key with something wrong."""
     try:
         return model.model_validate(data), []
     except ValidationError as error:
-        lines = _complaints(error, data)
-        return None, [prefix + line.removeprefix("the file: ") if prefix else line for line in lines]
+        complaints: dict[str, list[str]] = {}
+        for item in error.errors():
+            path, text = _complaint(item, data, model)
+            complaints.setdefault(".".join(filter(None, [prefix, path])), []).append(text)
+    return None, [f"{path}: {'; '.join(texts)}" if path else "; ".join(texts) for path, texts in complaints.items()]
 
 
 def _network_complaints(network: Any, scale: Any) -> list[str]:
@@ -164,7 +193,7 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     if isinstance(data.get("datasets"), dict):
         for phase, content in data["datasets"].items():
             kind = TrainSet if phase == "train" else ImageSet
-            checked, complaints = _check(kind, content, f"datasets.{phase}.")
+            checked, complaints = _check(kind, content, f"datasets.{phase}")
             datasets[phase] = checked
             lines += complaints
     rest = {key: value for key, value in data.items() if key != "datasets"} | {"datasets": {}}

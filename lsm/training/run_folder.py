@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lsm.errors import OptionError
-from lsm.inference.image_io import atomic_file
+from lsm.files import atomic_file
 from lsm.training import checkpoints
 from lsm.training.compat import initialized_logger
 

@@ -8,23 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from lsm.errors import unknown_name
+from lsm.weights.registry import EMBEDDED, embedded_path
 
 
 class Section(BaseModel):
-    """A section of an option file; unknown keys are errors that name the nearest known one."""
+    """A section of an option file; unknown keys are errors."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys_only(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            known = {name for key, field in cls.model_fields.items() for name in (key, field.alias) if name}
-            unknown = [unknown_name("key", key, known) for key in data if key not in known]
-            if unknown:
-                raise PydanticCustomError("unknown_key", "{text}", {"text": " ".join(unknown)})
-        return data
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
 
 def _existing_folder(path: str) -> str:
@@ -37,6 +27,10 @@ def _existing_file(path: str) -> str:
     if not Path(path).expanduser().is_file():
         raise PydanticCustomError("no_file", "the file {path} does not exist", {"path": path})
     return str(Path(path).expanduser())
+
+
+def _weights_file(name: str) -> str:
+    return str(embedded_path(name)) if name in EMBEDDED else _existing_file(name)
 
 
 Folder = Annotated[str, AfterValidator(_existing_folder)]
@@ -108,9 +102,9 @@ class TrainSet(ImageSet):
 
 
 class Paths(Section):
-    """Files to start from; `param_key_g` says which weights to prefer where a file has both."""
+    """Files, or names of embedded weights, to start from; `param_key_g` is preferred where a file has both kinds."""
 
-    pretrain_network_g: File | None = None
+    pretrain_network_g: Annotated[str, AfterValidator(_weights_file)] | None = None
     param_key_g: Literal["params", "params_ema"] = "params_ema"
     strict_load_g: bool = True
     resume_state: File | None = None

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import environment, run, script, smooth_image
+
+from lsm.arch.network import CONFIG_KEY
+from lsm.benchmark.metrics import psnr
+from lsm.benchmark.resize import imresize
+from lsm.cli import main
+from lsm.errors import CheckpointError, OptionError
+from lsm.inference.image_io import read_rgb, write_image
+from lsm.inference.upscaler import Upscaler
+from lsm.training import launch
+
+
+def losses(log: str) -> dict[int, str]:
+    return {int(number): loss for number, loss in re.findall(r"iter +(\d+)/\d+  l_pix (\S+)", log)}
+
+
+def load(folder: Path, name: str) -> dict:
+    return torch.load(folder / "experiments" / "small" / name, weights_only=True)
+
+
+def assert_same_tensors(a: object, b: object) -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same_tensors(a[key], b[key])
+    elif isinstance(a, list):
+        for each_a, each_b in zip(a, b, strict=True):
+            assert_same_tensors(each_a, each_b)
+    else:
+        assert a == b
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path, content, option_file):
+    """kill -9 between two checkpoints, resume with another number of workers: the same losses, weights and moments."""
+    file = option_file(content)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    expected = losses(run(script("train.py", "-opt", file), whole))
+    assert len(expected) == 12
+
+    process = subprocess.Popen(
+        script("train.py", "-opt", file), cwd=killed, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if "iter       6/12" in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stderr.close()
+    assert [path.name for path in (killed / "experiments/small/training_states").glob("[!.]*")] == ["4.state"]
+
+    arguments = ("--auto_resume", "--force_yml", "datasets:train:num_worker_per_gpu=1")
+    resumed = losses(run(script("train.py", "-opt", file, *arguments), killed))
+    assert resumed == {number: loss for number, loss in expected.items() if number > 4}
+    for name in ("models/net_g_12.pth", "models/net_g_latest.pth", "training_states/12.state"):
+        assert_same_tensors(load(whole, name), load(killed, name))
+
+
+def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, option_file):
+    """Without random numbers in the network, whose streams are each process's own, only rounding may differ."""
+    content["network_g"] |= {"drop_path_rate": 0.0, "categories": "argmax"}
+    # L1's gradient is a balance of signs, which Adam blows up to a full step where rounding tips it over zero.
+    content["train"]["pixel_opt"] = {"type": "MSELoss"}
+    file = option_file(content)
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    first = losses(run(script("train.py", "-opt", file), one))
+    second = losses(run(script("train.py", "-opt", file, "--launcher", "pytorch", torchrun=2), two))
+    assert [float(value) for value in second.values()] == pytest.approx([float(v) for v in first.values()], abs=1e-5)
+    expected, found = load(one, "models/net_g_12.pth"), load(two, "models/net_g_12.pth")
+    for key in ("params", "params_ema"):
+        for name, tensor in expected[key].items():
+            torch.testing.assert_close(found[key][name], tensor, rtol=0, atol=1e-5, msg=name)
+
+
+def test_sigterm_saves_before_leaving(tmp_path, content, option_file):
+    content["train"]["total_iter"] = content["train"]["scheduler"]["periods"][0] = 100_000
+    content["logger"]["save_checkpoint_freq"] = 100_000
+    process = subprocess.Popen(
+        script("train.py", "-opt", option_file(content)),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "iter       3/" in line:
+            process.terminate()
+    assert process.wait() == 0
+    process.stderr.close()
+    last = int(re.search(r"Stopped after iteration (\d+)", lines[-1]).group(1))
+    assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
+
+
+@pytest.fixture
+def trained(tmp_path, content, option_file, monkeypatch) -> Path:
+    """The folder in which a training of two iterations has ended."""
+    monkeypatch.chdir(tmp_path)
+    content["train"]["total_iter"] = 2
+    launch.train(option_file(content))
+    return tmp_path
+
+
+def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, option_file):
+    before = sorted((trained / "experiments").rglob("*"))
+    with pytest.raises(OptionError, match="already holds a training: --auto_resume"):
+        launch.train(option_file(content))
+    assert sorted((trained / "experiments").rglob("*")) == before
+
+
+def test_auto_resume_starts_anew_where_there_is_nothing(tmp_path, content, option_file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content["train"]["total_iter"] = 1
+    launch.train(option_file(content), auto_resume=True)
+    assert load(tmp_path, "models/net_g_latest.pth").keys() == {"params", "params_ema"}
+
+
+def test_run_keeps_options_that_can_be_given_again(trained, content):
+    kept = trained / "experiments/small/small.yml"
+    launch.train(kept, ["name=again"])
+    again = trained / "experiments/again/models/net_g_2.pth"
+    assert_same_tensors(load(trained, "models/net_g_2.pth"), torch.load(again, weights_only=True))
+
+
+def test_fine_tuning_from_another_scale_loads_the_body(trained, content, option_file):
+    weights = str(trained / "experiments/small/models/net_g_latest.pth")
+    content |= {"name": "x4", "scale": 4, "path": {"pretrain_network_g": weights}}
+    content["network_g"]["upscale"] = 4
+    content["train"]["optim_g"]["lr"] = 1e-12
+    with pytest.raises(CheckpointError, match=r"does not fit the network.*strict_load_g: false"):
+        launch.train(option_file(content))
+    content["path"]["strict_load_g"] = False
+    launch.train(option_file(content), ["name=x4_loose"])
+    start = torch.load(weights, weights_only=True)["params_ema"]
+    tuned = torch.load(trained / "experiments/x4_loose/models/net_g_2.pth", weights_only=True)["params"]
+    same = [name for name in start if start[name].shape == tuned[name].shape and name != CONFIG_KEY]
+    assert len(same) == len(start) - 3  # all but the head's weight and bias, and the configuration
+    for name in same:
+        torch.testing.assert_close(tuned[name], start[name], rtol=0, atol=1e-9)
+
+
+def test_test_command_measures_and_writes_what_the_network_gives(trained, content, capsys):
+    """`lsm test` on two sets, one with its own low-resolution files: numbers and images are those of the Upscaler."""
+    images = trained / "images"
+    (images / "LR").mkdir()
+    for index in range(5):
+        write_image(images / "LR" / f"im{index}x2.png", smooth_image(index, 20, 22))
+    file = trained / "test.yml"
+    options = {
+        "name": "outcome",
+        "scale": 2,
+        "num_gpu": 0,
+        "datasets": {
+            "test_1": {"name": "made", "dataroot_gt": str(images / "HR")},
+            "test_2": {"name": "given", "dataroot_gt": str(images / "HR"), "dataroot_lq": str(images / "LR")},
+        },
+        "network_g": content["network_g"],
+        "path": {"pretrain_network_g": str(trained / "experiments/small/models/net_g_latest.pth")},
+        "val": {
+            "save_img": True,
+            "metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}},
+        },
+    }
+    file.write_text(yaml.safe_dump(options))
+    main_exit_code(["test", "-opt", str(file)])
+
+    settings = {key: value for key, value in content["network_g"].items() if key not in {"type", "variant", "upscale"}}
+    from lsm import create_model
+
+    net = create_model("tiny", scale=2, **settings)
+    net.load_state_dict(torch.load(options["path"]["pretrain_network_g"], weights_only=True)["params_ema"])
+    upscaler, results = Upscaler(net.eval(), tile=0, device="cpu"), {"made": [], "given": []}
+    for index in range(5):
+        high = smooth_image(index)[:40, :44]
+        low = {"made": imresize(high, 0.5), "given": smooth_image(index, 20, 22)}
+        stems = {"made": f"im{index}", "given": f"im{index}x2"}
+        for name, values in results.items():
+            expected = upscaler(low[name])
+            written = trained / "results/outcome/visualization" / name / f"{stems[name]}_outcome.png"
+            np.testing.assert_array_equal(read_rgb(written), expected)
+            values.append(psnr(expected, high, 2))
+    found = yaml.safe_load((trained / "results/outcome/metrics.yml").read_text())
+    assert found == {name: {"psnr": pytest.approx(np.mean(values))} for name, values in results.items()}
+
+
+def main_exit_code(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return left.value.code or 0
+
+
+def test_command_line_reports_mistakes_in_one_line_each(tmp_path, content, option_file, capsys):
+    content["train"]["optim_g"]["tpye"] = content["train"]["optim_g"].pop("type")
+    code = main_exit_code(["train", "-opt", str(option_file(content)), "--force_yml", "scael=2", "num_gpu=many"])
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert code == 2
+    assert len(lines) == 3
+    assert any("Did you mean 'scale'?" in line for line in lines)
+    assert any("num_gpu" in line and "many" in line for line in lines)
+    assert any("train.optim_g: Unknown key 'tpye'. Did you mean 'type'?" in line for line in lines)
+
+
+def test_gpus_that_are_not_there_are_named(content, option_file, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    content["num_gpu"] = 2
+    with pytest.raises(OptionError, match="num_gpu: 2, but torch finds no CUDA device"):
+        launch.train(option_file(content))
+    content["num_gpu"] = 0
+    with pytest.raises(OptionError, match="start with torchrun"):
+        launch.train(option_file(content), launcher="pytorch")
