@@ -36,6 +36,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 # Each group registers its commands here; the modules import heavy packages only when a command runs.
+from lsm.cli import models as _models  # noqa: E402
 from lsm.cli import training as _training  # noqa: E402
+from lsm.cli import upscale as _upscale  # noqa: E402
 
-_training.register(app)
+for _group in (_upscale, _models, _training):
+    _group.register(app)

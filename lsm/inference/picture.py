@@ -46,6 +46,10 @@ class Picture:
         """Give the same picture with other pixels, (H, W, C)."""
         return replace(self, pixels=pixels)
 
+    def with_exif(self, exif: bytes | None) -> Picture:
+        """Give the same picture with another EXIF block."""
+        return replace(self, exif=exif)
+
     def rgb(self) -> np.ndarray:
         """Give 8-bit RGB, (H, W, 3) uint8: alpha dropped, grey repeated, 16 bits rounded to 8."""
         colour = to_depth(self.colour, np.dtype(np.uint8))

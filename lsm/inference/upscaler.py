@@ -149,16 +149,19 @@ class Upscaler:
         self._run(height, width, cut, store, progress)
         return result.to(image.device)
 
-    def tile_for(self, height: int, width: int) -> int:
-        """Give the tile size with which a picture of H×W is first tried; 0 for whole."""
+    @property
+    def max_tile(self) -> int:
+        """Side of the largest tile that is tried; 0 for no tiles. "auto" is resolved by a run over a small tile."""
         if self._tile is None:
             side = 2 * self.window
             image = torch.zeros(1, 3, side, side)
             need = peak_memory(lambda: self._network(image, self.precision), self.device)
             self._tile = fitting_tile(need / side**2, self._budget, self.window)
-        if self.auto and height * width <= self._tile**2:
-            return 0
         return self._tile
+
+    def tile_for(self, height: int, width: int) -> int:
+        """Give the tile size with which a picture of H×W is first tried; 0 for whole."""
+        return 0 if self.auto and height * width <= self.max_tile**2 else self.max_tile
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Give height and width of the result for a picture of H×W."""

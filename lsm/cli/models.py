@@ -1,0 +1,84 @@
+"""`lsm models` and `lsm info`: which weights there are, and what a network costs."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from lsm.errors import OptionError
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Embedded weights (tiny-x4), a preset at a scale (light-x4), or a weights file."
+    ),
+]
+OutputSize = Annotated[
+    str, typer.Option("--output-size", "--output_size", help="WIDTHxHEIGHT of the enlarged image, in pixels.")
+]
+Memory = Annotated[bool, typer.Option("--memory/--no-memory", help="Measure the peak memory by one run.")]
+Device = Annotated[str, typer.Option("--device", help="Where the memory is measured: auto, cpu, cuda or mps.")]
+
+
+def models() -> None:
+    """List the weights that come with the package."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lsm.weights import EMBEDDED, load_model, read_checkpoint
+    from lsm.weights.registry import embedded_path
+
+    table = Table("name", "scale", "parameters", "size", "trained on", "iterations", "licence", box=None)
+    for name in EMBEDDED:
+        path = embedded_path(name)
+        assert path is not None
+        header = read_checkpoint(path).metadata
+        model = load_model(name)
+        table.add_row(
+            name,
+            f"×{model.config.upscale}",
+            f"{sum(p.numel() for p in model.parameters()):,}",
+            f"{path.stat().st_size / 1e6:.2f} MB",
+            *(header.get(key, "not stated") for key in ("training_set", "iterations", "licence")),
+        )
+    Console().print(table)
+
+
+def info(
+    model: ModelName,
+    output_size: OutputSize = "1280x720",
+    memory: Memory = True,
+    device: Device = "auto",
+) -> None:
+    """Print what a network is and costs: parameters, multiply-adds with the scan counted, peak memory."""
+    from lsm.inference.complexity import complexity, forward_peak_memory, human
+    from lsm.inference.device import pick_device
+    from lsm.inference.models import open_model
+
+    match = re.fullmatch(r"(\d+)x(\d+)", output_size.replace("×", "x").lower())
+    if not match or "0" in (match[1].strip("0") or "0", match[2].strip("0") or "0"):
+        raise OptionError(f"--output-size {output_size!r} must be WIDTHxHEIGHT in pixels, e.g. 1280x720.")
+    network, origin = open_model(model)
+    scale = network.config.upscale
+    width, height = (-(-int(side) // scale) for side in match.groups())
+    cost = complexity(network, height, width)
+    lines = {
+        "network": f"{model} (weights: {origin}), ×{scale}, {network.config.semantics} semantics",
+        "parameters": f"{cost.parameters:,}",
+        "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
+        "multiply-adds": f"{human(cost.multiply_adds)} (of these scans: {human(cost.scan_multiply_adds)})",
+    }
+    if memory:
+        place = pick_device(device)
+        peak = forward_peak_memory(network.to(place), height, width)
+        lines["peak memory"] = f"{human(peak, 'B', 1024)} on {place}, whole image in fp32, beyond the weights"
+    for name, text in lines.items():
+        typer.echo(f"{name + ':':<16}{text}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `lsm` command."""
+    app.command()(models)
+    app.command()(info)

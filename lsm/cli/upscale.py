@@ -1,0 +1,189 @@
+"""`lsm upscale`: pictures in, larger pictures out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lsm.errors import OptionError
+
+if TYPE_CHECKING:
+    from lsm.inference.batch import Summary, Watcher
+    from lsm.inference.jobs import Job
+    from lsm.inference.upscaler import Upscaler
+
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders (with all below them), or globs.")
+]
+MoreInputs = Annotated[list[str], typer.Option("-i", "--input", help="The same as an INPUT; may be repeated.")]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="Folder for the results; for one picture also the result's name.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path",
+        help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors or .pth file.",
+        show_default="tiny",
+    ),
+]  # fmt: skip
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        "-s", "--scale", "--outscale",
+        help="Enlargement. Where the network has another, its result is resampled (antialiased bicubic).",
+        show_default="the network's",
+    ),
+]  # fmt: skip
+Suffix = Annotated[str, typer.Option("--suffix", help="Results are called NAME_SUFFIX; may be empty.")]
+Ext = Annotated[str, typer.Option("--ext", help="auto (as the input), png, jpg, webp, tif or bmp.")]
+Tile = Annotated[
+    str,
+    typer.Option("-t", "--tile", help="Side of a tile in input pixels; 0: no tiles; auto: what fits the memory."),
+]
+TileOverlap = Annotated[
+    int,
+    typer.Option(
+        "--tile-overlap",
+        "--tile_overlap",
+        "--tile-pad",
+        "--tile_pad",
+        help="Input pixels that neighbouring tiles share.",
+    ),
+]
+Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
+Fp32 = Annotated[bool, typer.Option("--fp32", help="The same as --precision fp32, which is the default.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda (also cuda:1) or mps.")]
+Alpha = Annotated[str, typer.Option("--alpha", help="How transparency is enlarged: model, bicubic, or drop.")]
+Ensemble = Annotated[
+    bool, typer.Option("--ensemble", help="Average 8 flipped and turned runs: better, 8 times slower.")
+]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", "--skip_existing", help="Leave results that are there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there, even the inputs.")]
+Seed = Annotated[int, typer.Option("--seed", help="For networks that draw random categories (released semantics).")]
+MaxMegapixels = Annotated[
+    float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger inputs: decompression bombs.")
+]
+
+
+def upscale(
+    inputs: Inputs = [],  # noqa: B006  (typer reads it, nothing writes it)
+    more_inputs: MoreInputs = [],  # noqa: B006
+    output: Output = Path("results"),
+    model: Model = None,
+    scale: Scale = None,
+    suffix: Suffix = "out",
+    ext: Ext = "auto",
+    tile: Tile = "auto",
+    tile_overlap: TileOverlap = 32,
+    precision: Precision = "fp32",
+    fp32: Fp32 = False,
+    device: Device = "auto",
+    alpha: Alpha = "model",
+    ensemble: Ensemble = False,
+    skip_existing: SkipExisting = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    max_megapixels: MaxMegapixels = 128,
+) -> None:
+    """Upscale pictures: PNG, JPEG, WebP, TIFF, BMP, of 8 or 16 bits, grey or colour, with or without transparency.
+
+    Exit code: 0 all done, 1 some files failed (they are named), 2 wrong usage, 130 interrupted.
+    """
+    from lsm.inference.batch import upscale_files
+    from lsm.inference.jobs import Naming, plan
+    from lsm.inference.models import weights_for
+    from lsm.inference.upscaler import Upscaler
+    from lsm.weights import load_model
+
+    if not (names := [*inputs, *more_inputs]):
+        raise OptionError("Which pictures? Name files, folders or globs: lsm upscale photo.jpg -o results")
+    if fp32 and precision != "fp32":
+        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    naming = Naming(output, suffix, ext, drop_alpha=alpha == "drop")
+    jobs, left_out = plan(names, naming, skip_existing=skip_existing, overwrite=overwrite)
+    weights = weights_for(model, scale)
+    upscaler = Upscaler(
+        load_model(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, alpha=alpha, seed=seed
+    )
+    settings = _settings(weights, upscaler)
+    with _progress(jobs, settings) as watcher:
+        summary = upscale_files(
+            jobs, upscaler, note=f"{settings}, seed {seed}", max_pixels=int(max_megapixels * 1e6), watcher=watcher
+        )
+    _print_summary(summary, jobs, left_out)
+    raise typer.Exit(summary.exit_code)
+
+
+def _settings(weights: str, upscaler: Upscaler) -> str:
+    """Say what made the results, enough to make them again."""
+    try:
+        version = metadata.version("lsm-sr")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        version = "development"
+    name = Path(weights).name if Path(weights).suffix else weights
+    tile = upscaler.max_tile
+    tiles = f"tiles of {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
+    ensemble = ", ensemble" if upscaler.ensemble else ""
+    return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {upscaler.precision} on {upscaler.device}{ensemble}"
+
+
+@contextlib.contextmanager
+def _progress(jobs: Sequence[Job], settings: str) -> Iterator[Watcher]:
+    """Show a bar for the files and one for the tiles, with the time to go; plain lines where there is no terminal."""
+    from rich import progress
+    from rich.console import Console
+    from rich.markup import escape
+
+    from lsm.inference.batch import Watcher
+    from lsm.inference.image_io import printable
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(escape(settings))
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        files = bars.add_task("files", total=len(jobs))
+        tiles = bars.add_task("tiles", total=None)
+
+        def started(job: Job) -> None:
+            bars.reset(tiles, total=None, description=escape(printable(job.source.name)[-30:]))
+
+        def tile(done: int, total: int) -> None:
+            bars.update(tiles, completed=done, total=total)
+
+        def finished(job: Job, text: str, good: bool) -> None:
+            console.print(escape(text) if good else f"[red]failed[/red]  {escape(text)}")
+            bars.advance(files)
+
+        yield Watcher(started, tile, finished)
+
+
+def _print_summary(summary: Summary, jobs: Sequence[Job], left_out: Sequence[Job]) -> None:
+    """Print how many files were done, and name those that failed."""
+    parts = [f"{len(summary.done)} of {len(jobs)} upscaled"]
+    if left_out:
+        parts.append(f"{len(left_out)} skipped, their results exist")
+    if summary.failed:
+        parts.append(f"{len(summary.failed)} failed")
+    if summary.interrupted:
+        parts.append("interrupted")
+    typer.echo("; ".join(parts) + ".", err=True)
+    for _, reason in summary.failed:
+        typer.echo(f"  {reason}", err=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the `lsm` command."""
+    app.command()(upscale)

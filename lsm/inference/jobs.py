@@ -1,0 +1,184 @@
+"""Which pictures become which files: inputs found, outputs named, and everything refused that would lose a file."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsm.errors import InputError, OptionError
+from lsm.inference.encoding import EXTENSIONS, format_of
+from lsm.inference.image_io import has_alpha, is_image_name, printable
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to upscale."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How outputs are named: NAME_SUFFIX.EXT in the input's place of the tree.
+
+    Attributes:
+        output: A folder; or, for a single file, the name of the output.
+        suffix: Appended to names after an underscore; none if empty.
+        ext: "auto" for the input's own, or an extension with or without its dot.
+        drop_alpha: Whether outputs have no transparency. Else a transparent picture becomes a PNG instead of a JPEG.
+    """
+
+    output: Path
+    suffix: str = "out"
+    ext: str = "auto"
+    drop_alpha: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ext != "auto":
+            format_of(Path(f"a.{self.ext.lstrip('.')}"))
+        if Path(self.suffix).name != self.suffix:
+            raise OptionError(f"Suffix {self.suffix!r} must be part of a name, not of a path.")
+
+    def target(self, source: Path, place: Path) -> Path:
+        """Name the output of `source`, which lies at `place` in the input's tree."""
+        ext = source.suffix if self.ext == "auto" else f".{self.ext.lstrip('.')}"
+        ext = ext if ext.lower() in EXTENSIONS else ".png"
+        if not self.drop_alpha and not EXTENSIONS[ext.lower()].alpha and has_alpha(source):
+            ext = ".png"
+        stem = f"{place.stem}_{self.suffix}" if self.suffix else place.stem
+        return self.output / place.parent / f"{stem}{ext}"
+
+
+def plan(
+    inputs: Sequence[str], naming: Naming, *, skip_existing: bool = False, overwrite: bool = False
+) -> tuple[list[Job], list[Job]]:
+    """Find all pictures and name their outputs.
+
+    Args:
+        inputs: Files, folders (searched recursively for pictures) and glob patterns (`**` too).
+        naming: How outputs are named.
+        skip_existing: Leave out jobs whose output is there.
+        overwrite: Allow outputs that are there, even the input itself, to be replaced.
+
+    Returns:
+        The jobs to do, sorted by input, and those left out.
+
+    Raises:
+        InputError: If an input is missing or no picture is found.
+        OptionError: If the outputs cannot be written, collide, or would replace files without `overwrite`.
+    """
+    if skip_existing and overwrite:
+        raise OptionError("--skip-existing and --overwrite exclude each other.")
+    single = len(inputs) == 1 and Path(inputs[0]).is_file()
+    if is_image_name(naming.output) and not naming.output.is_dir():
+        if not single:
+            raise OptionError(f"{printable(naming.output)} names one picture; several inputs need a folder as output.")
+        jobs = [Job(Path(inputs[0]), _named_output(naming))]
+    else:
+        found = _find(inputs, naming.output)
+        jobs = [Job(source, naming.target(source, place)) for source, place in found]
+    jobs = _without_own_outputs(jobs, {_key(Path(name)) for name in inputs})
+    _check_collisions(jobs, overwrite)
+    _check_folder(naming.output if jobs[0].target != naming.output else naming.output.parent)
+    there = [job for job in jobs if job.target.exists()]
+    if there and not skip_existing and not overwrite:
+        others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
+        raise OptionError(f"{printable(there[0].target)}{others} already; use --overwrite or --skip-existing.")
+    left_out = there if skip_existing else []
+    return [job for job in jobs if job not in left_out], left_out
+
+
+def _named_output(naming: Naming) -> Path:
+    """Check that the name of a single output does not contradict the other options."""
+    if naming.ext != "auto" and format_of(naming.output) != EXTENSIONS[f".{naming.ext.lstrip('.')}".lower()]:
+        raise OptionError(f"Output {printable(naming.output)} is no .{naming.ext.lstrip('.')} file, as --ext asks for.")
+    return naming.output
+
+
+def _find(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
+    """Find the pictures with their places in the tree of their input, each once, sorted."""
+    found: dict[str, tuple[Path, Path]] = {}
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir():
+            hits = [(file, file.relative_to(path)) for file in _pictures_below(path, output)]
+            if not hits:
+                raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP pictures in this folder.")
+        elif path.exists():
+            hits = [(path, Path(path.name))]
+        elif glob.has_magic(name):
+            hits = _matches(name, output)
+        else:
+            raise InputError(f"{printable(path)}: no such file or folder.")
+        for source, place in hits:
+            found.setdefault(_key(source), (source, place))
+    return sorted(found.values())
+
+
+def _pictures_below(folder: Path, output: Path) -> Iterable[Path]:
+    """Walk a folder for names of pictures, past hidden files and the output folder, if that lies deeper inside."""
+
+    def unreadable(error: OSError) -> None:
+        raise InputError(f"{printable(error.filename)}: cannot be searched: {error.strerror}.") from error
+
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".") and _key(Path(place, name)) != _key(output)]
+        yield from (Path(place, name) for name in files if not name.startswith(".") and is_image_name(Path(name)))
+
+
+def _matches(pattern: str, output: Path) -> list[tuple[Path, Path]]:
+    """Expand a glob pattern; places are relative to its part before the first wildcard."""
+    fixed = []
+    for part in Path(pattern).parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    root = Path(*fixed)
+    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (Path.glob's ** varies)
+    inside = [path for path in paths if path.is_file() and is_image_name(path)]
+    hits = [(path, path.relative_to(root)) for path in inside if output not in path.parents]
+    if not hits:
+        raise InputError(f"{printable(pattern)}: no picture matches this pattern.")
+    return hits
+
+
+def _without_own_outputs(jobs: list[Job], named: set[str]) -> list[Job]:
+    """Leave out pictures that an earlier run made of another input, when a folder is its own output folder."""
+    made = {_key(job.target) for job in jobs if _key(job.target) != _key(job.source)}
+    return [job for job in jobs if _key(job.source) not in made or _key(job.source) in named]
+
+
+def _check_collisions(jobs: list[Job], overwrite: bool) -> None:
+    """Refuse two inputs for one output, and outputs that would replace inputs."""
+    sources = {_key(job.source) for job in jobs}
+    targets: dict[str, Job] = {}
+    for job in jobs:
+        key = _key(job.target)
+        if key in targets:
+            both = f"{printable(targets[key].source)} and {printable(job.source)}"
+            raise OptionError(f"{both} would both be written to {printable(job.target)}; upscale them separately.")
+        targets[key] = job
+        if key in sources and key != _key(job.source):
+            raise OptionError(f"{printable(job.target)} is an input and would be an output too; use another --suffix.")
+        if key in sources and not overwrite:
+            raise OptionError(f"{printable(job.source)} would be overwritten; use a --suffix, or --overwrite if meant.")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before hours of work."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise OptionError(f"{printable(existing)} is no folder, so nothing can be written to {printable(folder)}.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OptionError(f"The folder {printable(existing)} cannot be written to; choose another output with -o.")
+
+
+def _key(path: Path) -> str:
+    """Give what two names of one file have in common."""
+    return os.path.normcase(os.path.realpath(path))
