@@ -81,7 +81,8 @@ def plan(
     else:
         found = _find(inputs, naming.output)
         jobs = [Job(source, naming.target(source, place)) for source, place in found]
-    jobs = _without_own_outputs(jobs, {_key(Path(name)) for name in inputs})
+    if naming.suffix:
+        jobs = _without_own_outputs(jobs, {_key(Path(name)) for name in inputs})
     _check_collisions(jobs, overwrite)
     _check_folder(naming.output if jobs[0].target != naming.output else naming.output.parent)
     there = [job for job in jobs if job.target.exists()]

@@ -1,0 +1,107 @@
+"""A run over many files: failures are named, the others are done, and interruption leaves nothing half-written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from lsm.arch import LSMConfig
+from lsm.errors import CheckpointError
+from lsm.inference.batch import Watcher, upscale_files
+from lsm.inference.image_io import read_image, write_image
+from lsm.inference.jobs import Job
+from lsm.inference.metadata import PROCESSING_SOFTWARE
+from lsm.inference.upscaler import Upscaler
+
+
+class Repeat(nn.Module):
+    config = LSMConfig(upscale=2)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image.repeat_interleave(2, 2).repeat_interleave(2, 3) * self.weight
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Job]:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (12, 9, 3), dtype=np.uint8)
+    write_image(tmp_path / "a.png", pixels)
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:100])
+    (tmp_path / "c.png").touch()
+    (tmp_path / "d.png").write_text("no picture")
+    write_image(tmp_path / "e.webp", pixels)
+    out = tmp_path / "out" / "deep"
+    return [Job(path, out / path.name) for path in sorted(tmp_path.iterdir())]
+
+
+def test_bad_files_do_not_stop_the_others(jobs: list[Job]) -> None:
+    heard: list[tuple[str, bool]] = []
+    watcher = Watcher(finished=lambda job, text, good: heard.append((job.source.name, good)))
+    summary = upscale_files(jobs, Upscaler(Repeat(), device="cpu"), watcher=watcher)
+    assert [job.source.name for job in summary.done] == ["a.png", "e.webp"]
+    assert [job.source.name for job, _ in summary.failed] == ["b.png", "c.png", "d.png"]
+    assert all(job.source.name in reason and "\n" not in reason for job, reason in summary.failed)
+    assert summary.exit_code == 1
+    assert [name for name, good in heard if good] == ["a.png", "e.webp"]
+    assert sorted(path.name for path in jobs[0].target.parent.iterdir()) == ["a.png", "e.webp"]
+    np.testing.assert_array_equal(
+        read_image(jobs[0].target).pixels, read_image(jobs[0].source).pixels.repeat(2, 0).repeat(2, 1)
+    )
+
+
+def test_settings_are_noted_in_the_output(jobs: list[Job]) -> None:
+    summary = upscale_files(jobs[:1], Upscaler(Repeat(), device="cpu"), note="lsm 1, seed 7")
+    assert summary.exit_code == 0
+    assert Image.open(jobs[0].target).getexif()[PROCESSING_SOFTWARE] == "lsm 1, seed 7"
+
+
+def test_interruption_ends_the_run_and_leaves_nothing_half_written(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaler, save = Upscaler(Repeat(), device="cpu"), Image.Image.save
+
+    def interrupted(image: Image.Image, file: object, *args: object, **options: object) -> None:
+        save(image, file, *args, **options)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    summary = upscale_files(jobs, upscaler)
+    assert summary.interrupted
+    assert summary.exit_code == 130
+    assert not list(jobs[0].target.parent.iterdir())
+
+
+def test_limits_and_formats_are_checked_before_the_work(tmp_path: Path) -> None:
+    class Never(Repeat):
+        def forward(self, image: Tensor) -> Tensor:
+            raise AssertionError("work was begun")
+
+    write_image(tmp_path / "a.png", np.zeros((2, 9000, 3), np.uint8))
+    write_image(tmp_path / "t.png", np.zeros((2, 2, 4), np.uint8))
+    upscaler = Upscaler(Never(), tile=0, device="cpu")
+    jobs = [Job(tmp_path / "a.png", tmp_path / "a.webp"), Job(tmp_path / "t.png", tmp_path / "t.jpg")]
+    reasons = [reason for _, reason in upscale_files(jobs, upscaler).failed]
+    assert "16383" in reasons[0]
+    assert "transparency" in reasons[1]
+    bomb = upscale_files(jobs[:1], upscaler, max_pixels=17_999).failed
+    assert "--max-megapixels" in bomb[0][1]
+
+
+def test_unexpected_failures_are_named_and_damaged_weights_end_the_run(jobs: list[Job]) -> None:
+    class Bug(Repeat):
+        def forward(self, image: Tensor) -> Tensor:
+            raise KeyError("a bug")
+
+    summary = upscale_files(jobs[:1], Upscaler(Bug(), tile=0, device="cpu"))
+    assert "unexpected KeyError" in summary.failed[0][1]
+    broken = Repeat()
+    broken.weight.data.fill_(torch.inf)
+    with pytest.raises(CheckpointError):
+        upscale_files(jobs[:1], Upscaler(broken, tile=0, device="cpu"))
