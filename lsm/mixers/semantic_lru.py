@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lsm.mixers.scan_order import check_order, directions, inverse
 from lsm.mixers.semantic import SemanticModulation, assign_categories
 from lsm.scan import linear_scan
+from lsm.sequence.lru import eigenvalues, initial_eigenvalues
 
 Size = tuple[int, int]
 
@@ -35,11 +36,10 @@ class ModulatedLRU(nn.Module):
 
     def __init__(self, dim: int, d_state: int, r_min: float, r_max: float, max_phase: float) -> None:
         super().__init__()
-        radius_sq = torch.empty(d_state).uniform_(r_min**2, r_max**2)
-        phase = torch.empty(d_state).uniform_(0, max_phase).clamp_min(1e-6)
-        self.nu_log = nn.Parameter((-0.5 * radius_sq.log()).log())
-        self.theta_log = nn.Parameter(phase.log())
-        self.gamma_log = nn.Parameter(0.5 * (1 - radius_sq).log())
+        nu_log, theta_log, gamma_log = initial_eigenvalues(d_state, r_min, r_max, max_phase)
+        self.nu_log = nn.Parameter(nu_log)
+        self.theta_log = nn.Parameter(theta_log)
+        self.gamma_log = nn.Parameter(gamma_log)
         self.B_re = nn.Parameter(torch.randn(d_state, dim) / math.sqrt(2 * dim))
         self.B_im = nn.Parameter(torch.randn(d_state, dim) / math.sqrt(2 * dim))
         self.C_re = nn.Parameter(torch.randn(dim, d_state) / math.sqrt(d_state))
@@ -48,8 +48,7 @@ class ModulatedLRU(nn.Module):
 
     def transition(self) -> tuple[Tensor, Tensor]:
         """Return λ as two planes, each (N,); |λ| < 1 whatever the parameters."""
-        radius, phase = torch.exp(-self.nu_log.exp()), self.theta_log.exp()
-        return radius * phase.cos(), radius * phase.sin()
+        return eigenvalues(self.nu_log, self.theta_log)
 
     def drive(self, tokens: Tensor) -> Tensor:
         """Return γ ⊙ (B u), real parts then imaginary parts: (B, L, C) → (B, L, 2N)."""
