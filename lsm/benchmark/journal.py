@@ -1,0 +1,66 @@
+"""What is already done: rows on disk as they come, so that a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lsm.benchmark.results import Row, row_from, row_json
+from lsm.errors import InputError
+
+
+def row_key(facts: Mapping[str, Any]) -> str:
+    """Hash everything that a row's figures depend on; a row is only ever taken again under the same key.
+
+    Args:
+        facts: Plain values: hashes of network, data and code, protocol, scale, versions, kind of device.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+class Journal:
+    """Appends rows to a file of this process's own, and reads those of all processes.
+
+    Args:
+        folder: Where the files are; made if missing.
+        rank: Number of this process.
+
+    Raises:
+        InputError: If the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, rank: int = 0) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made: {error.strerror}.") from error
+        self._folder = folder
+        self._path = folder / f"rows-{rank}.jsonl"
+
+    def read(self) -> dict[str, Row]:
+        """Return the rows of all runs by their key; a line that was cut off when a run was killed is left out."""
+        rows: dict[str, Row] = {}
+        for path in sorted(self._folder.glob("rows-*.jsonl")):
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    row = row_from(json.loads(line))
+                except (ValueError, TypeError, KeyError):
+                    continue
+                rows[row.key] = row
+        return rows
+
+    def append(self, row: Row) -> None:
+        """Write a row at once; it begins a new line, should the one before it have been cut off."""
+        with self._path.open("a+b") as file:
+            size = file.seek(0, 2)
+            if size:
+                file.seek(size - 1)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(row_json(row).encode() + b"\n")

@@ -1,0 +1,54 @@
+"""How a benchmark runs, and the protocol's name that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsm.benchmark.metrics import CHANNELS, Channel
+from lsm.errors import OptionError, unknown_name
+from lsm.inference.device import check_precision
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a figure depends on besides the network and the pictures.
+
+    Attributes:
+        channel: "y" or "rgb", see `lsm.benchmark.metrics.PROTOCOL`.
+        tile: Side of tiles in low-resolution pixels; 0 runs pictures whole, as the protocol asks.
+        tile_overlap: Low-resolution pixels that neighbouring tiles share.
+        precision: "fp32", "bf16" or "fp16".
+        device: As `lsm.inference.device.pick_device` takes it.
+        ensemble: Whether networks average over the 8 flips and turns; their labels then end in "+".
+        semantics: "paper" or "released" for LSM networks; none for what their weights say.
+    """
+
+    channel: Channel = "y"
+    tile: int = 0
+    tile_overlap: int = 32
+    precision: str = "fp32"
+    device: str = "auto"
+    ensemble: bool = False
+    semantics: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values that nothing else checks before the run.
+
+        Raises:
+            OptionError: On a value that is not known.
+        """
+        if self.channel not in CHANNELS:
+            raise OptionError(unknown_name("channel", self.channel, CHANNELS))
+        check_precision(self.precision)
+        if self.tile < 0 or self.tile_overlap < 0:
+            raise OptionError(f"Tiles of {self.tile} with an overlap of {self.tile_overlap}: neither may be negative.")
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name; everything that departs from whole pictures in fp32 is in it."""
+        parts = [f"classical-sr-{self.channel}"]
+        if self.tile:
+            parts.append(f"tiled-{self.tile}-{self.tile_overlap}")
+        if self.precision != "fp32":
+            parts.append(self.precision)
+        return "-".join(parts)

@@ -1,0 +1,169 @@
+"""The field's table: methods down, sets across, PSNR/SSIM in the cells; as Markdown and for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lsm.benchmark.published import Published, counterpart
+from lsm.benchmark.results import Mean, Results, Row, means
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        label: The method's name.
+        scale: Scale.
+        is_published: Whether the figures are printed ones rather than measured here.
+        parameters: Learned numbers, if known.
+        multiply_adds: For an output of 1280×720, if known.
+        values: PSNR in dB and SSIM by the set's name.
+    """
+
+    label: str
+    scale: int
+    is_published: bool
+    parameters: int | None
+    multiply_adds: int | None
+    values: dict[str, tuple[float, float]]
+
+
+def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
+    """Bring measured and published figures together.
+
+    Args:
+        results: What was measured.
+        rows: Published rows to show.
+
+    Returns:
+        Lines by scale, published ones first.
+    """
+    measured: dict[tuple[str, int], list[Mean]] = {}
+    for mean in results.means():
+        measured.setdefault((mean.model, mean.scale), []).append(mean)
+    lines = [Line(row.method, row.scale, True, row.parameters, None, row.values) for row in rows]
+    for method in results.methods:
+        values = {mean.image_set: (mean.psnr, mean.ssim) for mean in measured.get((method.label, method.scale), [])}
+        lines.append(Line(method.label, method.scale, False, method.parameters, method.multiply_adds, values))
+    return sorted(lines, key=lambda line: (line.scale, not line.is_published))
+
+
+def set_order(results: Results) -> list[str]:
+    """List the names of the sets in the order of the run, each once."""
+    return list(dict.fromkeys(image_set["name"] for image_set in results.sets))
+
+
+def markdown(results: Results, rows: Sequence[Published]) -> str:
+    """Write `results.md`: the table, the differences to published rows, and how the figures came about."""
+    sets = set_order(results)
+    lines = table_lines(results, rows)
+    counts = {image_set["name"]: image_set["images"] for image_set in results.sets}
+    parts = [f"# {results.protocol}", "", *_main_table(lines, sets), ""]
+    if rows:
+        parts += ["† as published; all others were measured here.", ""]
+    parts += _differences(lines, sets)
+    parts += [
+        "Parameters in millions; multiply-adds in 10⁹ for an output of 1280×720; PSNR in dB / SSIM; best **bold**, "
+        "second <u>underlined</u>.",
+        "",
+        f"Pictures: {', '.join(f'{name} {counts[name]}' for name in sets)}. "
+        f"LR: {', '.join(sorted({image_set['lr'] for image_set in results.sets}))}.",
+        "",
+        _environment(results),
+        "",
+        "Protocol:",
+        "",
+        *(f"> {text}" for text in results.protocol_text.splitlines()),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def live_table(rows: Iterable[Row], protocol: str) -> Table:
+    """Make the terminal's table of the means so far."""
+    from rich.table import Table
+
+    table = Table(title=f"{protocol}: PSNR (dB) / SSIM", title_justify="left")
+    groups = means(rows)
+    sets = list(dict.fromkeys(mean.image_set for mean in groups))
+    for name in ("scale", "model"):
+        table.add_column(name)
+    for name in sets:
+        table.add_column(name, justify="right")
+    table.add_column("s/image", justify="right")
+    for key in dict.fromkeys((mean.scale, mean.model) for mean in groups):
+        mine = [mean for mean in groups if (mean.scale, mean.model) == key]
+        cells = {mean.image_set: f"{mean.psnr:.2f}/{mean.ssim:.4f} ({mean.images})" for mean in mine}
+        seconds = sum(mean.seconds * mean.images for mean in mine) / sum(mean.images for mean in mine)
+        table.add_row(f"×{key[0]}", key[1], *(cells.get(name, "") for name in sets), f"{seconds:.3f}")
+    return table
+
+
+def millions(parameters: int | None) -> str:
+    """Write a number of parameters in millions, as tables do; a dash for none."""
+    return f"{parameters / 1e6:.3f}" if parameters else "–"
+
+
+def _main_table(lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
+    head = ["Method", "Scale", "Params", "Mult-adds", *sets]
+    table = [_join(head), _join([":--", ":-:", "--:", "--:", *(":-:" for _ in sets)])]
+    for line in lines:
+        peers = [peer for peer in lines if peer.scale == line.scale]
+        cells = [_cell(line, name, peers) for name in sets]
+        cost = f"{line.multiply_adds / 1e9:.1f}" if line.multiply_adds else "–"
+        label = f"{line.label} †" if line.is_published else line.label
+        table.append(_join([label, f"×{line.scale}", millions(line.parameters), cost, *cells]))
+    return table
+
+
+def _cell(line: Line, name: str, peers: Sequence[Line]) -> str:
+    """Write one cell, marked where it is the best or second of its scale."""
+    if name not in line.values:
+        return "–"
+    parts = []
+    for index, digits in ((0, 2), (1, 4)):
+        shown = f"{line.values[name][index]:.{digits}f}"
+        # Ranked as shown, so that what looks equal is marked equally.
+        ranks = sorted({round(peer.values[name][index], digits) for peer in peers if name in peer.values}, reverse=True)
+        place = ranks.index(round(line.values[name][index], digits)) if len(ranks) > 1 else -1
+        parts.append(f"**{shown}**" if place == 0 else f"<u>{shown}</u>" if place == 1 else shown)
+    return "/".join(parts)
+
+
+def _differences(lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
+    """List, for measured methods whose name was published too, measured minus published."""
+    table = []
+    for line in lines:
+        printed = None if line.is_published else counterpart(line.label, line.scale)
+        if printed is None:
+            continue
+        cells = []
+        for name in sets:
+            ours, theirs = line.values.get(name), printed.values.get(name)
+            known = ours and theirs and math.isfinite(ours[0])
+            cells.append(f"{ours[0] - theirs[0]:+.3f}/{ours[1] - theirs[1]:+.4f}" if known and ours and theirs else "–")
+        table.append(_join([line.label, f"×{line.scale}", *cells]))
+    if not table:
+        return []
+    head = _join(["Measured − published", "Scale", *sets])
+    return [head, _join([":--", ":-:", *(":-:" for _ in sets)]), *table, ""]
+
+
+def _environment(results: Results) -> str:
+    about = results.environment
+    parts = [f"lsm {about['lsm'] or 'from source'}"]
+    if about["commit"]:
+        parts.append(f"commit {about['commit']}")
+    parts += [f"torch {about['torch']}", about["gpu"] or f"{about['cpu']}, {about['threads']} threads"]
+    return f"Computed with {', '.join(parts)}."
+
+
+def _join(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
