@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 
 from lsm.benchmark.metrics import psnr, ssim
-from lsm.training.compat import METRIC_REGISTRY, calculate_metric
+from lsm.training.compat import calculate_metric
 
 OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim}
 
 
-def known_metrics() -> list[str]:
-    """Return the names that an option file may give as a metric's `type`."""
-    return sorted({*OWN_METRICS, *METRIC_REGISTRY.keys()})
+def applicable(metrics: Mapping[str, dict[str, Any]], has_target: bool) -> dict[str, dict[str, Any]]:
+    """Leave out the metrics that compare with a true image where there is none."""
+    return {name: options for name, options in metrics.items() if has_target or options["type"] not in OWN_METRICS}
 
 
 def measure(options: Mapping[str, Any], result: np.ndarray, target: np.ndarray | None) -> float:
     """Measure one image.
 
     Args:
-        options: A metric's section of the option file: `type`, `crop_border`, `test_y_channel`, and for metrics of
-            BasicSR's registry whatever keys they take.
+        options: A metric's section of the option file: `type`, `crop_border`, `test_y_channel`.
         result: The network's output (H, W, 3), uint8 RGB.
         target: The true image, likewise; None where the metric needs none.
 

@@ -23,7 +23,7 @@ from lsm.inference.picture import from_tensor
 from lsm.inference.upscaler import Upscaler
 from lsm.training import checkpoints
 from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
-from lsm.training.metrics import measure
+from lsm.training.metrics import applicable, measure
 from lsm.training.schedule import learning_rate
 
 OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
@@ -137,20 +137,27 @@ class LSMModel(SRModel):
                 loss = self.cri_pix(output.float(), high) * (len(low) / len(self.lq))
                 loss.backward()
             total += loss.detach()
-        if self.opt["dist"]:
-            torch.distributed.all_reduce(total)
-            total /= self.opt["world_size"]
-        value = total.item()
-        if not math.isfinite(value):
-            names = ", ".join(Path(name).name for name in self.batch_names)
-            raise DivergenceError(
-                f"The loss is {value} at iteration {current_iter}, with these images in the batch: {names}. "
-                "Training stopped; lower the learning rate, or look at these images."
-            )
+        value = self._mean_over_processes(total, current_iter)
         self.optimizer_g.step()
         self.log_dict = OrderedDict(l_pix=value)
         if self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
+
+    def _mean_over_processes(self, loss: torch.Tensor, iteration: int) -> float:
+        """Average the loss over the processes, and stop all of them if it is not finite in one."""
+        own = loss.item()
+        if self.opt["dist"]:
+            torch.distributed.all_reduce(loss)
+            loss /= self.opt["world_size"]
+        value = loss.item()
+        if not math.isfinite(value):
+            names = ", ".join(Path(name).name for name in self.batch_names)
+            where = "in another process" if math.isfinite(own) else f"with these images in the batch: {names}"
+            raise DivergenceError(
+                f"The loss is {value} at iteration {iteration}, {where}. Training stopped; lower the learning rate, or "
+                "look at the images."
+            )
+        return value
 
     def test(self) -> None:
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
@@ -174,7 +181,7 @@ class LSMModel(SRModel):
             The mean of each metric.
         """
         name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
-        metrics = self.opt["val"]["metrics"]
+        metrics = applicable(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
         values: dict[str, list[float]] = {metric: [] for metric in metrics}
         for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
             self.feed_data(data)

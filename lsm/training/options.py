@@ -131,10 +131,8 @@ def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[Any, li
     return None, [f"{path}: {'; '.join(texts)}" if path else "; ".join(texts) for path, texts in complaints.items()]
 
 
-def _network_complaints(network: Any, scale: Any) -> list[str]:
+def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
     """Check `network_g`: what it takes to build an LSM, at the scale of the file."""
-    if not isinstance(network, dict):
-        return ["network_g: a section is needed, e.g. {type: LSM, variant: light, upscale: 4}"]
     if network.get("type") != "LSM":
         return [f"network_g.type: {unknown_name('network', str(network.get('type')), ['LSM'])}"]
     if network.get("upscale", scale) != scale:
@@ -147,20 +145,48 @@ def _network_complaints(network: Any, scale: Any) -> list[str]:
     return []
 
 
-def _dataset_complaints(datasets: Any, training: bool) -> list[str]:
-    """Check the names of the datasets, and the training one by its own schema."""
-    if not isinstance(datasets, dict):
-        return ["datasets: a section is needed"]
+def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, ImageSet], list[str]]:
+    """Check the names of the datasets, and each by its schema."""
+    if not isinstance(datasets, dict) or not (datasets or training):
+        return {}, ["datasets: a section of named datasets is needed"]
     allowed = r"train|val(_\d+)?" if training else r"(test|val)(_\d+)?"
-    known = ["train", "val", "val_1", "val_2"] if training else ["test", "test_1", "test_2", "val"]
-    lines = [
-        f"datasets: {unknown_name('dataset', str(phase), known)}"
-        for phase in datasets
-        if not re.fullmatch(allowed, str(phase))
-    ]
-    if training and "train" not in datasets:
+    examples = ["train", "val", "val_1", "val_2"] if training else ["test", "test_1", "test_2", "val"]
+    checked, lines = {}, []
+    for phase, content in datasets.items():
+        if not re.fullmatch(allowed, str(phase)):
+            lines.append(f"datasets: {unknown_name('dataset', str(phase), examples)}")
+            continue
+        checked[phase], complaints = _check(TrainSet if phase == "train" else ImageSet, content, f"datasets.{phase}")
+        lines += complaints
+    if training and "train" not in datasets and not lines:
         lines.append("datasets.train: Field required")
+    return checked, lines
+
+
+def _cross_complaints(scale: int, images: TrainSet) -> list[str]:
+    """Check what concerns several sections at once."""
+    lines = []
+    if images.gt_size % scale:
+        lines.append(f"datasets.train.gt_size: {images.gt_size} is not a multiple of scale {scale}")
+    if images.type == "SingleImageDataset":
+        lines.append("datasets.train.type: SingleImageDataset has no true images to train on")
     return lines
+
+
+def _read(path: str | Path, forced: Iterable[str]) -> dict[str, Any]:
+    """Read the file and apply `--force_yml`; what is null counts as not given."""
+    try:
+        data = parse_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise OptionError(f"Cannot read the option file {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise OptionError(f"Cannot read the option file {path}: it is not UTF-8 text.") from error
+    if not isinstance(data, dict):
+        raise OptionError(f"{path}: an option file is a mapping of keys to values.")
+    force(data, forced)
+    if isinstance(data.get("datasets"), dict):
+        data["datasets"] = {phase: content for phase, content in data["datasets"].items() if content is not None}
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = True) -> dict[str, Any]:
@@ -177,51 +203,19 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     Raises:
         OptionError: With one line for each mistake in the file.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise OptionError(f"Cannot read the option file {path}: {error.strerror}.") from error
-    data = parse_yaml(text, str(path))
-    if not isinstance(data, dict):
-        raise OptionError(f"{path}: an option file is a mapping of keys to values.")
-    force(data, forced)
-    data = {key: value for key, value in data.items() if value is not None}
-    if isinstance(data.get("datasets"), dict):
-        data["datasets"] = {phase: content for phase, content in data["datasets"].items() if content is not None}
-    lines = _dataset_complaints(data.get("datasets"), training)
-    datasets: dict[str, Any] = {}
-    if isinstance(data.get("datasets"), dict):
-        for phase, content in data["datasets"].items():
-            kind = TrainSet if phase == "train" else ImageSet
-            checked, complaints = _check(kind, content, f"datasets.{phase}")
-            datasets[phase] = checked
-            lines += complaints
-    rest = {key: value for key, value in data.items() if key != "datasets"} | {"datasets": {}}
-    options, complaints = _check(TrainOptions if training else TestOptions, rest)
-    lines += complaints + _network_complaints(data.get("network_g"), data.get("scale"))
-    if options is not None and not lines:
-        lines = _cross_complaints(options, datasets, training)
-    if options is None or lines:
+    data = _read(path, forced)
+    datasets, lines = _check_datasets(data.pop("datasets", None), training)
+    options, complaints = _check(TrainOptions if training else TestOptions, data)
+    lines += complaints
+    if isinstance(data.get("network_g"), dict) and not any(line.startswith("scale:") for line in lines):
+        lines += _network_complaints(data["network_g"], data["scale"])
+    if training and not lines:
+        lines = _cross_complaints(options.scale, typing.cast(TrainSet, datasets["train"]))
+    if lines:
         raise OptionError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines)))
-    result = options.model_dump()
+    result: dict[str, Any] = options.model_dump()
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}
     for settings in result["datasets"].values():
         folder = Path(settings.get("dataroot_gt") or settings["dataroot_lq"])
         settings.setdefault("name", f"{folder.parent.name}_{folder.name}")
     return result
-
-
-def _cross_complaints(options: Any, datasets: dict[str, Any], training: bool) -> list[str]:
-    """Check what concerns several sections at once."""
-    from lsm.training.metrics import known_metrics
-
-    lines = [
-        f"val.metrics.{name}.type: {unknown_name('metric', metric.type, known_metrics())}"
-        for name, metric in options.val.metrics.items()
-        if metric.type not in known_metrics()
-    ]
-    if training and datasets["train"].gt_size % options.scale:
-        lines.append(f"datasets.train.gt_size: {datasets['train'].gt_size} is not a multiple of scale {options.scale}")
-    if training and datasets["train"].type == "SingleImageDataset":
-        lines.append("datasets.train.type: SingleImageDataset has no true images to train on")
-    return lines

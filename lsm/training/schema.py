@@ -178,9 +178,9 @@ class Train(Section):
 
 
 class Metric(Section):
-    """One metric of a validation."""
+    """One metric of a validation, under its name in BasicSR."""
 
-    type: str
+    type: Literal["calculate_psnr", "calculate_ssim", "calculate_niqe"]
     crop_border: NonNegativeInt
     test_y_channel: bool = False
     better: Literal["higher", "lower"] = "higher"
@@ -237,9 +237,9 @@ class DistParams(Section):
 class CommonOptions(Section):
     """What training and testing share."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]  # of a folder
     model_type: Literal["LSMModel"] = "LSMModel"
-    scale: Literal[1, 2, 3, 4, 8]
+    scale: Literal[2, 3, 4, 8]
     num_gpu: NonNegativeInt | Literal["auto"] = "auto"
     manual_seed: NonNegativeInt = 0
     network_g: dict[str, Any]
@@ -261,14 +261,11 @@ class CommonOptions(Section):
 
 
 class TrainOptions(CommonOptions):
-    """An option file of `lsm train`."""
+    """An option file of `lsm train`, but for its datasets, of which there can be any number."""
 
-    datasets: dict[str, ImageSet]
     train: Train
     logger: Logger = Logger()
 
 
 class TestOptions(CommonOptions):
-    """An option file of `lsm test`."""
-
-    datasets: dict[str, ImageSet]
+    """An option file of `lsm test`, but for its datasets."""

@@ -200,6 +200,23 @@ def test_test_command_measures_and_writes_what_the_network_gives(trained, conten
     assert found == {name: {"psnr": pytest.approx(np.mean(values))} for name, values in results.items()}
 
 
+def test_test_command_takes_images_without_truth(trained, content):
+    options = {
+        "name": "free",
+        "scale": 2,
+        "num_gpu": 0,
+        "datasets": {"test": {"type": "SingleImageDataset", "dataroot_lq": str(trained / "images" / "HR")}},
+        "network_g": content["network_g"],
+        "path": {"pretrain_network_g": str(trained / "experiments/small/models/net_g_latest.pth")},
+        "val": {"save_img": True, "suffix": "big", "metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2}}},
+        "tile": {"tile_size": 16, "tile_pad": 4},
+    }
+    file = trained / "test.yml"
+    file.write_text(yaml.safe_dump(options))
+    assert launch.test(file) == {"images_HR": {}}
+    assert read_rgb(trained / "results/free/visualization/images_HR/im3_big.png").shape == (82, 90, 3)
+
+
 def main_exit_code(arguments: list[str]) -> int:
     with pytest.raises(SystemExit) as left:
         main(arguments)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+from conftest import smooth_image
+
+from lsm.benchmark.metrics import psnr, ssim
+from lsm.training.metrics import applicable, measure
+
+
+def test_names_of_basicsr_give_the_protocol_of_the_benchmark():
+    a, b = smooth_image(0), smooth_image(1)
+    for luma, channel in ((True, "y"), (False, "rgb")):
+        options = {"crop_border": 3, "test_y_channel": luma, "better": "higher"}
+        assert measure({"type": "calculate_psnr", **options}, a, b) == psnr(a, b, 3, channel)
+        assert measure({"type": "calculate_ssim", **options}, a, b) == ssim(a, b, 3, channel)
+
+
+def test_metric_without_a_true_image():
+    """BasicSR's NIQE, which takes BGR: its grey value differs where red and blue change places."""
+    from basicsr.metrics import calculate_niqe
+
+    image = smooth_image(0, 200, 210)
+    options = {"type": "calculate_niqe", "crop_border": 4, "test_y_channel": False, "better": "lower"}
+    assert measure(options, image, None) == pytest.approx(float(calculate_niqe(image[..., ::-1], 4)))
+    metrics = {"niqe": options, "psnr": {"type": "calculate_psnr"}}
+    assert list(applicable(metrics, has_target=False)) == ["niqe"]
+    assert applicable(metrics, has_target=True) == metrics

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from conftest import SMALL_NETWORK
+
+from lsm.training import launch
+from lsm.training.compat import build_model
+from lsm.training.model import DivergenceError
+from lsm.training.options import read_options
+
+
+@pytest.fixture
+def build(content, option_file):
+    """Build a model from the small training's options with some of them changed."""
+
+    def make(**train):
+        content["train"] |= train
+        content["network_g"] = SMALL_NETWORK | {"drop_path_rate": 0.0, "categories": "argmax"}
+        options = read_options(option_file(content)) | {"dist": False, "rank": 0, "world_size": 1, "is_train": True}
+        options |= {key: content[key] for key in ("use_amp",) if key in content}
+        torch.manual_seed(0)
+        return build_model(options)
+
+    return make
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    names = [f"folder/im{index}.png" for index in range(4)]
+    return {"lq": torch.rand(4, 3, 8, 8), "gt": torch.rand(4, 3, 16, 16), "gt_path": names, "lq_path": names}
+
+
+def weights(model):
+    return copy.deepcopy(dict(model.net_g.named_parameters()))
+
+
+def test_every_parameter_gets_a_gradient(build, batch):
+    """Else several processes would wait for each other's gradients, without find_unused_parameters."""
+    model = build()
+    model.feed_data(batch)
+    model.optimize_parameters(1)
+    assert [name for name, parameter in model.net_g.named_parameters() if parameter.grad is None] == []
+
+
+def test_accumulation_equals_the_whole_batch(build, batch):
+    gradients = []
+    for parts in (1, 2, 4):
+        model = build(accumulate=parts)
+        model.feed_data(batch)
+        model.optimize_parameters(1)
+        gradients.append([parameter.grad for parameter in model.net_g.parameters()])
+    for other in gradients[1:]:
+        for expected, found in zip(gradients[0], other, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_ema_follows_the_weights(build, batch):
+    model = build(ema_decay=0.75)
+    before = weights(model)
+    model.feed_data(batch)
+    model.optimize_parameters(1)
+    for (name, start), average in zip(before.items(), model.net_g_ema.parameters(), strict=True):
+        now = dict(model.net_g.named_parameters())[name]
+        torch.testing.assert_close(average, 0.75 * start + 0.25 * now)
+
+
+def test_nan_stops_with_iteration_and_images_before_the_weights_change(build, batch):
+    model = build()
+    before = weights(model)
+    batch["gt"][2, 0, 0, 0] = float("nan")
+    model.feed_data(batch)
+    with pytest.raises(DivergenceError, match=r"nan at iteration 17.*im0\.png, im1\.png, im2\.png, im3\.png"):
+        model.optimize_parameters(17)
+    for name, parameter in model.net_g.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+def test_bf16_trains_in_full_precision_weights(content, build, batch):
+    content["use_amp"] = True
+    model = build()
+    model.feed_data(batch)
+    losses = []
+    for iteration in range(1, 31):
+        model.optimize_parameters(iteration)
+        losses.append(model.get_current_log()["l_pix"])
+    assert losses[-1] < losses[0]
+    assert {parameter.dtype for parameter in model.net_g.parameters()} == {torch.float32}
+
+
+def test_validation_during_training_leaves_it_unchanged(tmp_path, content, images, option_file, monkeypatch):
+    """The same weights with and without validation, and the best value in the state."""
+    monkeypatch.chdir(tmp_path)
+    content["train"]["total_iter"] = 4
+    metric = {"psnr": {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}}
+    launch.train(option_file(content), ["name=without"])
+    content["datasets"]["val"] = {"name": "some", "dataroot_gt": str(images)}
+    content["val"] = {"val_freq": 1, "metrics": metric, "save_img": True}
+    launch.train(option_file(content), ["name=with", "logger:use_tb_logger=true"])
+    first, second = (
+        torch.load(tmp_path / f"experiments/{name}/models/net_g_latest.pth", weights_only=True)
+        for name in ("without", "with")
+    )
+    for name, tensor in first["params_ema"].items():
+        assert torch.equal(tensor, second["params_ema"][name])
+    state = torch.load(tmp_path / "experiments/with/training_states/4.state", weights_only=True)
+    assert 1 <= state["best_metric_results"]["some"]["psnr"]["iter"] <= 4
+    assert len(list((tmp_path / "experiments/with/visualization/some/im0").iterdir())) == 4
+    assert list((tmp_path / "tb_logger/with").glob("events*"))
+    assert not (tmp_path / "tb_logger/without").exists()
