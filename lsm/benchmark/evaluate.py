@@ -47,20 +47,33 @@ class Work:
     visual: Path | None = None
 
     def crop_files(self) -> dict[str, Path]:
-        """Name the crops: "HR", "bicubic" and "model"; the first two are shared by all methods."""
-        if self.crops is None:
-            return {}
-        common = f"{self.data[:24]}-x{self.scale}"
-        return {
-            "HR": self.crops / f"{common}-hr.png",
-            "bicubic": self.crops / f"{common}-bicubic.png",
-            "model": self.crops / f"{self.key[:24]}.png",
-        }
+        """Name the crops to be kept, see `crop_files`."""
+        return crop_files(self.crops, self.scale, self.data, self.key) if self.crops else {}
 
     def is_kept(self) -> bool:
         """Tell whether the files that the work shall leave behind are there."""
         files = [*self.crop_files().values(), *([self.visual] if self.visual else [])]
         return all(path.is_file() for path in files)
+
+
+def crop_files(folder: Path, scale: int, data: str, key: str) -> dict[str, Path]:
+    """Name the crops of a picture: "HR" and "bicubic", which all methods share, and "model".
+
+    Args:
+        folder: Where crops are.
+        scale: The scale.
+        data: Hash of the picture's files.
+        key: Hash of the row.
+
+    Returns:
+        File by name.
+    """
+    common = f"{data[:24]}-x{scale}"
+    return {
+        "HR": folder / f"{common}-hr.png",
+        "bicubic": folder / f"{common}-bicubic.png",
+        "model": folder / f"{key[:24]}.png",
+    }
 
 
 def data_hash(pair: Pair) -> str:

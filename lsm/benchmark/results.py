@@ -126,7 +126,7 @@ def write_json(results: Results, path: Path) -> None:
     """Write `results.json`; an infinite PSNR becomes the text "inf", which JSON has no number for."""
     content = {"format": FORMAT, **dataclasses.asdict(results)}
     content["means"] = [dataclasses.asdict(mean) for mean in results.means()]
-    write_text(path, json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Results:
@@ -165,7 +165,7 @@ def row_from(values: dict[str, Any]) -> Row:
 
 def row_json(row: Row) -> str:
     """Write a row as one line of JSON."""
-    return json.dumps(_plain(dataclasses.asdict(row)), ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(dataclasses.asdict(row)), ensure_ascii=False, allow_nan=False)
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
@@ -191,12 +191,12 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
-def _plain(value: Any) -> Any:
-    """Replace infinite numbers, at any depth, by their text."""
+def plain(value: Any) -> Any:
+    """Replace infinite numbers, at any depth of dictionaries and lists, by their text, for JSON."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value

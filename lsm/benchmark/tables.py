@@ -76,7 +76,7 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
         f"Pictures: {', '.join(f'{name} {counts[name]}' for name in sets)}. "
         f"LR: {', '.join(sorted({image_set['lr'] for image_set in results.sets}))}.",
         "",
-        _environment(results),
+        computed_with(results),
         "",
         "Protocol:",
         "",
@@ -104,6 +104,16 @@ def live_table(rows: Iterable[Row], protocol: str) -> Table:
         seconds = sum(mean.seconds * mean.images for mean in mine) / sum(mean.images for mean in mine)
         table.add_row(f"×{key[0]}", key[1], *(cells.get(name, "") for name in sets), f"{seconds:.3f}")
     return table
+
+
+def computed_with(results: Results) -> str:
+    """Say in one sentence with which versions and hardware the figures were computed."""
+    about = results.environment
+    parts = [f"lsm {about['lsm'] or 'from source'}"]
+    if about["commit"]:
+        parts.append(f"commit {about['commit']}")
+    parts += [f"torch {about['torch']}", about["gpu"] or f"{about['cpu']}, {about['threads']} threads"]
+    return f"Computed with {', '.join(parts)}."
 
 
 def millions(parameters: int | None) -> str:
@@ -154,15 +164,6 @@ def _differences(lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
         return []
     head = _join(["Measured − published", "Scale", *sets])
     return [head, _join([":--", ":-:", *(":-:" for _ in sets)]), *table, ""]
-
-
-def _environment(results: Results) -> str:
-    about = results.environment
-    parts = [f"lsm {about['lsm'] or 'from source'}"]
-    if about["commit"]:
-        parts.append(f"commit {about['commit']}")
-    parts += [f"torch {about['torch']}", about["gpu"] or f"{about['cpu']}, {about['threads']} threads"]
-    return f"Computed with {', '.join(parts)}."
 
 
 def _join(cells: Sequence[str]) -> str:
