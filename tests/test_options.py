@@ -174,6 +174,12 @@ def test_unknown_file_and_broken_yaml(tmp_path):
             read_options(path)
 
 
+def test_missing_wandb_is_told_before_training(read, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"logger: wandb\.project needs wandb, which is not installed"):
+        read("logger={use_tb_logger: true, wandb: {project: x}}")
+
+
 @pytest.mark.parametrize("text", ["2e-4", "2E-4", ".2e-3", "'2e-4'", "!!float 2e-4", "0.0002", "+2.e-4"])
 def test_floats_in_every_spelling(read, text):
     assert read(f"train:optim_g:lr={text}")["train"]["optim_g"]["lr"] == 2e-4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -224,6 +225,8 @@ class Logger(Section):
     def _wandb_follows_tensorboard(self) -> Logger:
         if self.wandb.project and not self.use_tb_logger:
             raise PydanticCustomError("wandb", "wandb.project needs use_tb_logger: true, whose log it follows")
+        if self.wandb.project and importlib.util.find_spec("wandb") is None:
+            raise PydanticCustomError("wandb", "wandb.project needs wandb, which is not installed: pip install wandb")
         return self
 
 

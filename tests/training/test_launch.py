@@ -132,6 +132,15 @@ def test_auto_resume_starts_anew_where_there_is_nothing(tmp_path, content, optio
     assert load(tmp_path, "models/net_g_latest.pth").keys() == {"params", "params_ema"}
 
 
+def test_debug_prints_saves_and_validates_often_under_another_name(tmp_path, content, option_file, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    content["logger"] = {"print_freq": 100, "save_checkpoint_freq": 100}
+    launch.train(option_file(content), debug=True)
+    assert len(losses(capsys.readouterr().err)) == 12
+    states = tmp_path / "experiments/debug_small/training_states"
+    assert sorted(path.name for path in states.iterdir()) == ["12.state", "8.state"]
+
+
 def test_run_keeps_options_that_can_be_given_again(trained, content):
     kept = trained / "experiments/small/small.yml"
     launch.train(kept, ["name=again"])
