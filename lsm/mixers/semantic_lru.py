@@ -12,6 +12,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from lsm.mixers.reorder import permute_tokens
 from lsm.mixers.scan_order import check_order, directions, inverse
 from lsm.mixers.semantic import SemanticModulation, assign_categories
 from lsm.scan import linear_scan
@@ -55,9 +56,9 @@ class ModulatedLRU(nn.Module):
         weight = torch.cat([self.B_re, self.B_im]) * self.gamma_log.exp().repeat(2)[:, None]
         return tokens @ weight.t()
 
-    def readout(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """Return C_re·Re + (−C_im)·Im + D u from modulated states (B, L, 2N) and tokens (B, L, C): (B, L, C)."""
-        return states @ torch.cat([self.C_re, -self.C_im], dim=1).t() + tokens @ self.D.t()
+    def output_weight(self) -> Tensor:
+        """Return [C_re, −C_im, D], (C, 2N + C): what maps modulated states and the token to y."""
+        return torch.cat([self.C_re, -self.C_im, self.D], dim=1)
 
 
 class SemanticLRU(nn.Module):
@@ -117,7 +118,7 @@ class SemanticLRU(nn.Module):
             mixed = self._scan_batch(gated, semantics.modulation, self._category_order(semantics.scores))
         else:
             mixed = self._scan_tokens(gated, semantics.modulation, semantics.scores, size)
-        return torch.cat([self.out_proj(mixed), semantics.enhancement], dim=-1)
+        return torch.cat([mixed, semantics.enhancement], dim=-1)
 
     def _scan_tokens(self, tokens: Tensor, modulation: Tensor, scores: Tensor, size: Size) -> Tensor:
         """Scan the tokens of each image in the chosen order; several directions are summed."""
@@ -131,38 +132,42 @@ class SemanticLRU(nn.Module):
         else:
             scans = [(None if p is None else p.to(gates.device), r) for p, r in directions(self.scan_order, *size)]
         states = sum(self._scan(gates, order, backwards) for order, backwards in scans)
-        return self.core.readout(states * torch.cat([m_re, m_im], dim=-1), tokens)
+        return self._readout(states * torch.cat([m_re, m_im], dim=-1), tokens)
 
     def _scan(self, gates: Tensor, order: Tensor | None, backwards: bool) -> Tensor:
         """Scan M_λ and the input (B, L, 3N) in an order (L,) or (B, L); return states (B, L, 2N) in raster order."""
-        if order is not None:
-            gates = take_tokens(gates, order)
+        back = None if order is None else inverse(order)
+        if order is not None and back is not None:
+            gates = permute_tokens(gates, order, back)
         m_lambda, re, im = gates.chunk(3, dim=-1)
         lambda_re, lambda_im = self.core.transition()
         planes = linear_scan((lambda_re * m_lambda, lambda_im * m_lambda), (re, im), reverse=backwards)
         states = torch.cat(planes, dim=-1)
-        return states if order is None else take_tokens(states, inverse(order))
+        return states if order is None or back is None else permute_tokens(states, back, order)
 
     def _scan_batch(self, tokens: Tensor, modulation: Tensor, order: Tensor) -> Tensor:
         """Compute what the published implementation does: a scan over images, of sorted features and unsorted M."""
         m_lambda, m_input, m_re, m_im = modulation.chunk(4, dim=-1)
-        features = take_tokens(tokens, order)
+        back = inverse(order)
+        features = permute_tokens(tokens, order, back)
         re, im = (self.core.drive(features) * torch.cat([m_input, m_input], dim=-1)).transpose(0, 1).chunk(2, dim=-1)
         mean = m_lambda.mean(dim=0)[:, None]
         lambda_re, lambda_im = self.core.transition()
         planes = linear_scan((lambda_re * mean, lambda_im * mean), (re, im))
         states = torch.cat(planes, dim=-1).transpose(0, 1) * torch.cat([m_re, m_im], dim=-1)
-        return take_tokens(self.core.readout(states, features), inverse(order))
+        return permute_tokens(self._readout(states, features), back, order)
+
+    def _readout(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """Map modulated states (B, L, 2N) and tokens (B, L, C) through C, D and the output Linear: (B, L, C//2).
+
+        The two maps are linear, so their product, which is small, is formed first.
+        """
+        from_states, from_tokens = (self.out_proj.weight @ self.core.output_weight()).split(
+            [states.shape[-1], tokens.shape[-1]], dim=1
+        )
+        return torch.nn.functional.linear(tokens, from_tokens, self.out_proj.bias) + states @ from_states.t()
 
     def _category_order(self, scores: Tensor) -> Tensor:
         """Sort the tokens of each image by category, (B, L); the sort is stable, so equal inputs give equal orders."""
         method = self.categories if self.training else ("gumbel" if self.sampling else "argmax")
         return assign_categories(scores, method, self.temperature, self.generator).argsort(dim=-1, stable=True)
-
-
-def take_tokens(tokens: Tensor, order: Tensor) -> Tensor:
-    """Reorder tokens (B, L, C) by one permutation (L,) or by one an image (B, L)."""
-    if order.dim() == 1:
-        return tokens.index_select(1, order)
-    offsets = torch.arange(order.shape[0], device=order.device)[:, None] * order.shape[1]
-    return tokens.flatten(0, 1).index_select(0, (order + offsets).flatten()).view_as(tokens)

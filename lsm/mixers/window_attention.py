@@ -7,12 +7,14 @@ relative position comes from a small MLP; odd blocks shift the windows by half t
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+
+from lsm.mixers.reorder import take_rows
 
 Size = tuple[int, int]
 
@@ -60,6 +62,63 @@ def separation_mask(window: Size, last_row: bool, last_column: bool) -> Tensor:
         region[:, w - w // 2 :] += 2
     flat = region.flatten()
     return (flat[:, None] != flat[None]).float() * _SEPARATED
+
+
+LAST_ROW_COLUMN = ((False, False), (True, False), (False, True), (True, True))
+"""The kinds of windows of a shifted image: whether they lie in the last row, and in the last column."""
+
+
+class WindowPlan(NamedTuple):
+    """Which token stands where, once the image is cut into windows; windows of one kind stand together."""
+
+    order: Tensor
+    """Raster position of each token of each window, (n, T) int64; −1 where the image was padded."""
+    kinds: list[int]
+    """How many windows there are of each of `LAST_ROW_COLUMN`; all are of the first without a shift."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a window, T."""
+        return self.order.shape[1]
+
+    def rows(self, batch: int, length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Say how to cut tokens (B·L, …) into windows (n·B·T, …), the images of a batch inside each window.
+
+        Returns:
+            For `take_rows`: the order, the way back, and the rows of padding if there are any.
+        """
+        starts = torch.arange(0, batch * length, length)[None, :, None]
+        source = torch.where(self.order[:, None] < 0, -1, self.order[:, None] + starts).flatten()
+        empty = (source < 0).nonzero().flatten()
+        back = torch.empty(batch * length, dtype=torch.int64)
+        filled = (source >= 0).nonzero().flatten()
+        back[source[filled]] = filled
+        padding = empty.to(device) if len(empty) else None
+        return source.clamp(min=0).to(device), back.to(device), padding
+
+
+@lru_cache(maxsize=32)
+def window_plan(size: Size, window: Size, multiple: int, shifted: bool) -> WindowPlan:
+    """Cut an image into windows.
+
+    Args:
+        size: (H, W).
+        window: (h, w).
+        multiple: The image is padded at the right and bottom to a multiple of this.
+        shifted: Roll the padded image by (−h/2, −w/2) first.
+    """
+    (height, width), (h, w) = size, window
+    rows, columns = height + -height % multiple, width + -width % multiple
+    raster = torch.full((rows, columns), -1)
+    raster[:height, :width] = torch.arange(height * width).view(size)
+    if shifted:
+        raster = raster.roll((-(h // 2), -(w // 2)), dims=(0, 1))
+    windows = rearrange(raster, "(ny h) (nx w) -> ny nx (h w)", h=h, w=w)
+    if not shifted:
+        return WindowPlan(windows.flatten(0, 1), [len(windows) * windows.shape[1]])
+    cuts = {False: slice(-1), True: slice(-1, None)}
+    parts = [windows[cuts[row], cuts[column]].flatten(0, 1) for row, column in LAST_ROW_COLUMN]
+    return WindowPlan(torch.cat(parts), [len(part) for part in parts])
 
 
 class DynamicPositionBias(nn.Module):
@@ -130,58 +189,53 @@ class WindowAttention(nn.Module):
 
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
-        height = size[0]
-        qkv = rearrange(self.qkv(tokens), "b (y x) (three half c) -> half b y x three c", y=height, three=3, half=2)
-        mixed = torch.cat([self._attend(qkv[half], half) for half in (0, 1)], dim=-1)
-        value = rearrange(qkv[..., 2, :], "half b y x c -> b (half c) y x")
-        local = rearrange(self.local(value), "b c y x -> b (y x) c")
-        return self.proj(mixed.flatten(1, 2) + local)
+        halves = [self._attend(tokens, size, half) for half in (0, 1)]
+        return self.proj(torch.cat(halves, dim=-1))
 
-    def _attend(self, qkv: Tensor, half: int) -> Tensor:
-        """Attend in the windows of one half: (B, H, W, 3, C/2) → (B, H, W, C/2)."""
-        h, w = window = self.windows[half]
-        height, width = qkv.shape[1:3]
-        multiple = max(window)
-        qkv = F.pad(qkv, (0, 0, 0, 0, 0, -width % multiple, 0, -height % multiple))
-        if self.shifted:
-            qkv = qkv.roll((-(h // 2), -(w // 2)), dims=(1, 2))
+    def _attend(self, tokens: Tensor, size: Size, half: int) -> Tensor:
+        """Compute one half of the channels: attention in its windows plus the local branch, (B, L, C/2)."""
+        batch, length = tokens.shape[:2]
+        window = self.windows[half]
+        qkv = F.linear(tokens, *(self._half(p, half) for p in (self.qkv.weight, self.qkv.bias)))
+        plan = window_plan(size, window, max(window), self.shifted)
+        order, back, empty = plan.rows(batch, length, tokens.device)
+        rows = take_rows(qkv.flatten(0, 1), order, back, empty)
         windows = rearrange(
-            qkv, "b (ny h) (nx w) three (heads d) -> three b ny nx heads (h w) d", h=h, w=w, heads=self.heads
+            rows, "(n t) (three heads d) -> three n heads t d", t=plan.tokens, three=3, heads=self.heads
         )
-        out = self._window_attention(windows, self.bias[half](), window)
-        image = rearrange(out, "b ny nx heads (h w) d -> b (ny h) (nx w) (heads d)", h=h, w=w)
-        if self.shifted:
-            image = image.roll((h // 2, w // 2), dims=(1, 2))
-        return image[:, :height, :width]
+        mixed = self._window_attention(windows, self.bias[half](), window, [batch * n for n in plan.kinds])
+        out = take_rows(rearrange(mixed, "n heads t d -> (n t) (heads d)"), back, order)
+        return out.view(batch, length, -1) + self._local(qkv, size, half)
 
-    def _window_attention(self, qkv: Tensor, bias: Tensor, window: Size) -> Tensor:
-        """Attend in every window: (3, B, ny, nx, heads, h·w, d) → (B, ny, nx, heads, h·w, d)."""
+    @staticmethod
+    def _half(parameter: Tensor, half: int) -> Tensor:
+        """Take one half's rows of q, k and v out of the weight or bias of C → 3C: (3C, …) → (3C/2, …)."""
+        return parameter.unflatten(0, (3, 2, -1))[:, half].flatten(0, 1)
+
+    def _local(self, qkv: Tensor, size: Size, half: int) -> Tensor:
+        """Convolve one half's v, as an image, depthwise: (B, L, 3C/2) → (B, L, C/2)."""
+        weight, bias = self.local.weight.chunk(2)[half], self.local.bias.chunk(2)[half]
+        value = rearrange(qkv.chunk(3, dim=-1)[2], "b (y x) c -> b c y x", y=size[0])
+        return rearrange(F.conv2d(value, weight, bias, padding=1, groups=weight.shape[0]), "b c y x -> b (y x) c")
+
+    def _window_attention(self, qkv: Tensor, bias: Tensor, window: Size, kinds: list[int]) -> Tensor:
+        """Attend in windows (3, n, heads, T, d), of which `kinds` are inner, in the last row, column, and corner."""
         if not self.shifted:
             return _attention(qkv, bias)
-        masks = {
-            (row, column): bias + separation_mask(window, row, column).to(bias) if row or column else bias
-            for row in (False, True)
-            for column in (False, True)
-        }
-        inner, last = slice(None, -1), slice(-1, None)
-        rows = [
-            torch.cat([_attention(qkv[:, :, y, x], masks[y is last, x is last]) for x in (inner, last)], dim=2)
-            for y in (inner, last)
+        parts = [
+            _attention(part, bias if kind == 0 else bias + separation_mask(window, *LAST_ROW_COLUMN[kind]).to(bias))
+            for kind, part in enumerate(qkv.split(kinds, dim=1))
+            if part.shape[1]
         ]
-        return torch.cat(rows, dim=1)
+        return torch.cat(parts)
 
 
 def _attention(qkv: Tensor, bias: Tensor) -> Tensor:
-    """Compute softmax(q·kᵀ/√d + bias)·v of (3, B, ny, nx, heads, T, d): (B, ny, nx, heads, T, d)."""
-    grid = qkv.shape[1:4]
-    if 0 in grid:
-        return qkv[0]
-    q, k, v = qkv.flatten(1, 3)
+    """Compute softmax(q·kᵀ/√d + bias)·v of windows (3, n, heads, T, d): (n, heads, T, d)."""
+    q, k, v = qkv
     if bias.requires_grad:
         # The fused kernel has no gradient for the bias, and its replacement guards against rows that are masked
         # whole, of which there are none here.
         scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1)) + bias
-        out = scores.softmax(dim=-1).to(v.dtype) @ v
-    else:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
-    return out.unflatten(0, grid)
+        return scores.softmax(dim=-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
