@@ -32,6 +32,9 @@ ALIASES = {
 }
 """The five test sets, and how their names are spelt once case and punctuation are left out."""
 
+PICTURES = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
+"""How many pictures the whole test sets have; a mean over fewer is no figure of that set."""
+
 LOW_TEMPLATES = ("{stem}", "{stem}x{scale}", "{stem}_LRBI_x{scale}")
 """Names of low-resolution files, by the stem of the high-resolution one."""
 

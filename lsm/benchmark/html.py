@@ -11,7 +11,7 @@ from typing import Any
 from lsm.benchmark.evaluate import crop_files
 from lsm.benchmark.published import Published, counterpart, published
 from lsm.benchmark.results import Results, plain
-from lsm.benchmark.tables import computed_with, set_order, table_lines
+from lsm.benchmark.tables import comparable, computed_with, set_order, set_title, table_lines
 
 _PAGE = Path(__file__).with_name("page")
 
@@ -42,19 +42,20 @@ def page(results: Results, rows: Sequence[Published], crops: Path, plots: Mappin
 
 def _data(results: Results, rows: Sequence[Published], crops: Path, plots: Mapping[str, str]) -> dict[str, Any]:
     """Collect what the page's script shows."""
+    sources = sorted({row.source for row in rows if comparable(results, row)})
     shown = ("model", "image_set", "scale", "image", "height", "width", "psnr", "ssim", "seconds")
-    scales = {image_set["scale"] for image_set in results.sets}
     return {
         "protocol": results.protocol,
         "protocol_text": results.protocol_text,
         "summary": _summary(results),
-        "sources": f"† {'; '.join(sorted({row.source for row in rows}))}." if rows else "",
+        "sources": f"† {'; '.join(sources)}." if sources else "",
         "sets": list(results.sets),
+        "titles": {name: set_title(results, name) for name in set_order(results)},
         "lines": _lines(results, rows),
         "published": [
-            {"method": row.method, "scale": row.scale, "values": row.values}
+            {"method": row.method, "scale": row.scale, "values": comparable(results, row)}
             for row in published()
-            if row.scale in scales
+            if comparable(results, row)
         ],
         "rows": [{name: getattr(row, name) for name in shown} for row in results.rows],
         "crops": _crops(results, crops),
@@ -105,7 +106,7 @@ def _crops(results: Results, folder: Path) -> list[dict[str, Any]]:
 
 def _summary(results: Results) -> str:
     sets = {image_set["name"]: image_set for image_set in results.sets}
-    counts = ", ".join(f"{name} ({image_set['images']} pictures)" for name, image_set in sets.items())
+    counts = ", ".join(f"{name}: {image_set['images']} pictures" for name, image_set in sets.items())
     return f"{counts}. {computed_with(results)}"
 
 

@@ -25,17 +25,19 @@ def draw(results: Results, rows: Sequence[Published]) -> dict[str, str]:
         ImportError: If matplotlib is not installed.
     """
     plots = {}
+    sets = set_order(results)
     for scale in dict.fromkeys(image_set["scale"] for image_set in results.sets):
         lines = [line for line in table_lines(results, rows) if line.scale == scale]
-        seconds = _seconds(results, scale)
-        plots[f"PSNR against parameters, ×{scale}"] = _figure(
-            lines,
-            set_order(results),
-            {(line.label, name): line.parameters / 1e3 for line in lines for name in line.values if line.parameters},
-            "parameters (thousands)",
-        )
+        # Published methods whose parameters were not printed have no place in either plot.
+        parameters = {
+            (line.label, name): line.parameters / 1e3 for line in lines for name in line.values if line.parameters
+        }
+        known = [line for line in lines if line.parameters or not line.is_published]
+        title = f"PSNR against parameters, ×{scale}"
+        plots[title] = _figure(title, known, sets, parameters, "parameters (thousands)")
         measured = [line for line in lines if not line.is_published]
-        plots[f"PSNR against latency, ×{scale}"] = _figure(measured, set_order(results), seconds, "seconds a picture")
+        title = f"PSNR against latency, ×{scale}"
+        plots[title] = _figure(title, measured, sets, _seconds(results, scale), "seconds a picture")
     return plots
 
 
@@ -43,35 +45,47 @@ def _seconds(results: Results, scale: int) -> dict[tuple[str, str], float]:
     return {(mean.model, mean.image_set): mean.seconds for mean in results.means() if mean.scale == scale}
 
 
-def _figure(lines: Sequence[Line], sets: Sequence[str], cost: dict[tuple[str, str], float], label: str) -> str:
-    """Draw one figure: PSNR over a logarithmic cost; methods without that cost are dashed lines."""
+def _figure(
+    title: str, lines: Sequence[Line], sets: Sequence[str], cost: dict[tuple[str, str], float], label: str
+) -> str:
+    """Draw one figure: PSNR over a logarithmic cost; methods without that cost, interpolation, are dashed lines."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
+    # The salt and the missing date make the same results give the same file.
     with matplotlib.rc_context({"svg.hashsalt": "lsm", "svg.fonttype": "path", "font.size": 8}):
-        figure = Figure(figsize=(3.6 * len(sets), 2.9), layout="constrained")
+        figure = Figure(figsize=(max(3.4 * len(sets), 4.5), 3.1), layout="constrained")
+        figure.suptitle(title, fontsize=9)
         for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
             axes.set(title=name, xscale="log", xlabel=label)
+            axes.xaxis.set_major_formatter("{x:g}")
+            if _spans_a_decade([cost[key] for key in cost if key[1] == name]):
+                axes.xaxis.set_minor_formatter(NullFormatter())
+            else:
+                axes.xaxis.set_minor_formatter("{x:g}")
             axes.grid(True, which="major", alpha=0.25)
             for line in lines:
                 if name in line.values:
                     _point(axes, line, line.values[name][0], cost.get((line.label, name)))
-            axes.margins(0.18, 0.12)
+            axes.margins(0.2, 0.12)
         figure.axes[0].set_ylabel("PSNR (dB)")
         text = io.StringIO()
-        # Without a date the same results give the same file.
         figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 
 
+def _spans_a_decade(values: Sequence[float]) -> bool:
+    return bool(values) and max(values) / min(values) > 10
+
+
 def _point(axes: Any, line: Line, quality: float, cost: float | None) -> None:
     """Mark one method, filled if it was measured here."""
-    colour = "0.55" if line.is_published else "#0b62c4"
+    colour = "0.5" if line.is_published else "#0b62c4"
     if cost is None:
         axes.axhline(quality, color=colour, linewidth=0.8, linestyle="--")
-        axes.annotate(
-            line.label, (0.99, quality), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=colour
-        )
+        place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
+        axes.annotate(line.label, (0.01, quality), color=colour, **place)
         return
     axes.plot(cost, quality, "o", color=colour, markerfacecolor="none" if line.is_published else colour)
     axes.annotate(line.label, (cost, quality), xytext=(4, 4), textcoords="offset points", color=colour)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lsm.benchmark.datasets import PICTURES
 from lsm.benchmark.published import Published, counterpart
 from lsm.benchmark.results import Mean, Results, Row, means
 
@@ -48,7 +49,11 @@ def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
     measured: dict[tuple[str, int], list[Mean]] = {}
     for mean in results.means():
         measured.setdefault((mean.model, mean.scale), []).append(mean)
-    lines = [Line(row.method, row.scale, True, row.parameters, None, row.values) for row in rows]
+    lines = [
+        Line(row.method, row.scale, True, row.parameters, None, comparable(results, row))
+        for row in rows
+        if comparable(results, row)
+    ]
     for method in results.methods:
         values = {mean.image_set: (mean.psnr, mean.ssim) for mean in measured.get((method.label, method.scale), [])}
         lines.append(Line(method.label, method.scale, False, method.parameters, method.multiply_adds, values))
@@ -60,15 +65,32 @@ def set_order(results: Results) -> list[str]:
     return list(dict.fromkeys(image_set["name"] for image_set in results.sets))
 
 
+def comparable(results: Results, row: Published) -> dict[str, tuple[float, float]]:
+    """Choose the published values that may stand beside the measured ones: of luma, and of sets measured whole.
+
+    Returns:
+        PSNR in dB and SSIM by the set's name.
+    """
+    whole = {s["name"] for s in results.sets if s["scale"] == row.scale and s["images"] == PICTURES.get(s["name"])}
+    on_luma = results.settings["channel"] == "y"
+    return {name: value for name, value in row.values.items() if on_luma and name in whole}
+
+
+def set_title(results: Results, name: str) -> str:
+    """Give the heading of a set: its name, and how many of its pictures were measured where it is not all."""
+    images = next(image_set["images"] for image_set in results.sets if image_set["name"] == name)
+    return name if PICTURES.get(name, images) == images else f"{name} ({images} of {PICTURES[name]})"
+
+
 def markdown(results: Results, rows: Sequence[Published]) -> str:
     """Write `results.md`: the table, the differences to published rows, and how the figures came about."""
     sets = set_order(results)
     lines = table_lines(results, rows)
     counts = {image_set["name"]: image_set["images"] for image_set in results.sets}
-    parts = [f"# {results.protocol}", "", *_main_table(lines, sets), ""]
-    if rows:
+    parts = [f"# {results.protocol}", "", *_main_table(lines, sets, [set_title(results, name) for name in sets]), ""]
+    if any(line.is_published for line in lines):
         parts += ["† as published; all others were measured here.", ""]
-    parts += _differences(lines, sets)
+    parts += _differences(results, lines, sets)
     parts += [
         "Parameters in millions; multiply-adds in 10⁹ for an output of 1280×720; PSNR in dB / SSIM; best **bold**, "
         "second <u>underlined</u>.",
@@ -121,8 +143,8 @@ def millions(parameters: int | None) -> str:
     return f"{parameters / 1e6:.3f}" if parameters else "–"
 
 
-def _main_table(lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
-    head = ["Method", "Scale", "Params", "Mult-adds", *sets]
+def _main_table(lines: Sequence[Line], sets: Sequence[str], titles: Sequence[str]) -> list[str]:
+    head = ["Method", "Scale", "Params", "Mult-adds", *titles]
     table = [_join(head), _join([":--", ":-:", "--:", "--:", *(":-:" for _ in sets)])]
     for line in lines:
         peers = [peer for peer in lines if peer.scale == line.scale]
@@ -147,16 +169,16 @@ def _cell(line: Line, name: str, peers: Sequence[Line]) -> str:
     return "/".join(parts)
 
 
-def _differences(lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
+def _differences(results: Results, lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
     """List, for measured methods whose name was published too, measured minus published."""
     table = []
     for line in lines:
         printed = None if line.is_published else counterpart(line.label, line.scale)
-        if printed is None:
+        if printed is None or not comparable(results, printed):
             continue
         cells = []
         for name in sets:
-            ours, theirs = line.values.get(name), printed.values.get(name)
+            ours, theirs = line.values.get(name), comparable(results, printed).get(name)
             known = ours and theirs and math.isfinite(ours[0])
             cells.append(f"{ours[0] - theirs[0]:+.3f}/{ours[1] - theirs[1]:+.4f}" if known and ours and theirs else "–")
         table.append(_join([line.label, f"×{line.scale}", *cells]))

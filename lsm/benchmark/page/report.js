@@ -136,7 +136,7 @@ function drawResults() {
       { title: "Scale", value: (line) => line.scale },
       { title: "Params", value: (line) => line.parameters || null },
       { title: "Mult-adds", value: (line) => line.multiply_adds || null },
-      ...setNames.map((name) => ({ title: name, value: (line) => line.values[name] && number(line.values[name][0]) })),
+      ...setNames.map((name) => ({ title: data.titles[name], value: (line) => line.values[name] && number(line.values[name][0]) })),
       { title: "Time/picture", value: (line) => line.seconds },
     ],
     lines,
@@ -264,7 +264,7 @@ function start() {
     [["own", "its own published row"], ["none", "nothing"], ...references.map((name) => [name, `${name} †`])],
     "own",
   );
-  fill(find("image-set"), setNames.map((name) => [name, name]), setNames[0]);
+  fill(find("image-set"), setNames.map((name) => [name, data.titles[name]]), setNames[0]);
   fill(find("image-scale"), scales.map((scale) => [scale, `×${scale}`]), scales[scales.length - 1]);
   find("result-scale").onchange = find("reference").onchange = drawResults;
   find("image-set").onchange = find("image-scale").onchange = () =>
