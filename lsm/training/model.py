@@ -194,9 +194,10 @@ class LSMModel(SRModel):
                 values[metric].append(measure(options, result, target))
         self.metric_results = {metric: float(np.mean(each)) for metric, each in values.items()}
         if metrics:
-            self._initialize_best_metric_results(name)
-            for metric, value in self.metric_results.items():
-                self._update_best_metric_result(name, metric, value, current_iter)
+            if self.is_train:
+                self._initialize_best_metric_results(name)
+                for metric, value in self.metric_results.items():
+                    self._update_best_metric_result(name, metric, value, current_iter)
             self._log_validation_metric_values(current_iter, name, tb_logger)
         return self.metric_results
 

@@ -113,7 +113,7 @@ def _complaint(item: Any, data: Any, model: type[BaseModel]) -> tuple[str, str]:
         return ".".join(path), unknown_name("value", str(item["input"]), known)
     shown = (
         f" (got {item['input']!r})"
-        if isinstance(item["input"], str | int | float) and not item["msg"].endswith(str(item["input"]))
+        if isinstance(item["input"], str | int | float) and str(item["input"]) not in item["msg"]
         else ""
     )
     return ".".join(path), item["msg"] + shown
