@@ -15,65 +15,51 @@ import numpy as np
 from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
-from lsm.benchmark.resize import imresize
+from lsm.benchmark.datasets import Pair, list_images, match_low
+from lsm.benchmark.evaluate import load_pair
 from lsm.errors import InputError
-from lsm.inference.image_io import is_image_name, read_rgb
 from lsm.inference.picture import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
 
-NAME_TEMPLATES = ("{}", "{}x{scale}", "{}_LRBI_x{scale}")  # the usual names of low-resolution files
 IN_MEMORY_LIMIT = 2**31  # bytes of decoded images up to which `in_memory: auto` keeps a set
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Return the image files of a folder, sorted by name.
-
-    Raises:
-        InputError: If the folder holds no image.
-    """
-    files = sorted(path for path in folder.iterdir() if is_image_name(path))
-    if not files:
-        raise InputError(f"{folder} holds no image.")
-    return files
-
-
-def find_low_resolution(high: list[Path], folder: Path, scale: int, template: str | None = None) -> list[Path]:
-    """Find the low-resolution file of each high-resolution one.
+def find_pairs(settings: Mapping[str, Any]) -> list[Pair]:
+    """Pair the files of a dataset's folders.
 
     Args:
-        high: The high-resolution files.
-        folder: Where the low-resolution files are.
-        scale: The scale, which some names carry.
-        template: How names are derived, e.g. `"{}x4"`; by default the usual ones are tried.
+        settings: `dataroot_gt`, `scale`, and if given `dataroot_lq`, `filename_tmpl` (by default the usual names are
+            tried) and `meta_info_file` (the first word of each line is a file name to keep).
 
     Returns:
-        One path for each of `high`.
+        The pairs, sorted by name; without a folder of low-resolution files none of them has one.
 
     Raises:
-        InputError: If a file has no counterpart.
+        InputError: If there is no image, or one lacks its low-resolution file.
     """
-    stems = {path.stem: path for path in list_images(folder)}
-    templates = [template] if template else [name.replace("{scale}", str(scale)) for name in NAME_TEMPLATES]
-    for name in templates:
-        if name.format(high[0].stem) in stems:
-            missing = [path for path in high if name.format(path.stem) not in stems]
-            if missing:
-                wanted = name.format(missing[0].stem)
-                raise InputError(f"{folder} has no {wanted}.* for {missing[0]} ({len(missing)} images lack theirs).")
-            return [stems[name.format(path.stem)] for path in high]
-    tried = ", ".join(name.format(high[0].stem) for name in templates)
-    raise InputError(f"{folder} has no low-resolution file for {high[0]}; looked for {tried}. Set filename_tmpl.")
-
-
-def crop_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
-    """Crop an image (H, W, C) at the right and the bottom so that both sides are multiples of the scale."""
-    height, width = image.shape[:2]
-    return image[: height - height % scale, : width - width % scale]
-
-
-def make_low_resolution(image: np.ndarray, scale: int) -> np.ndarray:
-    """Shrink an image (rH, rW, C) of uint8 to (H, W, C) by MATLAB's antialiased bicubic."""
-    return imresize(image, (image.shape[0] // scale, image.shape[1] // scale))
+    high = list_images(Path(settings["dataroot_gt"]))
+    if settings.get("meta_info_file"):
+        lines = Path(settings["meta_info_file"]).read_text(encoding="utf-8").splitlines()
+        kept = {line.split()[0] for line in lines if line.strip()}
+        high = [path for path in high if path.name in kept]
+    if not high:
+        chosen = f" that {settings['meta_info_file']} names" if settings.get("meta_info_file") else ""
+        raise InputError(f"{settings['dataroot_gt']} holds no image{chosen}.")
+    if not settings.get("dataroot_lq"):
+        return [Pair(path.stem, path, None) for path in high]
+    folder, template = Path(settings["dataroot_lq"]), settings.get("filename_tmpl")
+    if template:
+        known = {path.stem: path for path in list_images(folder)}
+        low = [known.get(template.format(path.stem)) for path in high]
+    else:
+        low = match_low(high, folder, settings["scale"])
+    missing = [path for path, found in zip(high, low, strict=True) if found is None]
+    if missing:
+        raise InputError(
+            f"{folder} has no low-resolution file for {missing[0]} ({len(missing)} of {len(high)} are missing); "
+            "complete it, set filename_tmpl, or leave dataroot_lq out to have them made by bicubic."
+        )
+    return [Pair(path.stem, path, found) for path, found in zip(high, low, strict=True)]
 
 
 def header_size(path: Path) -> tuple[int, int]:
@@ -144,40 +130,31 @@ class ImagePairs(Dataset):
     def __init__(self, opt: Mapping[str, Any]) -> None:
         self.opt = opt
         self.scale: int = opt["scale"]
-        self.high = list_images(Path(opt["dataroot_gt"]))
-        if opt.get("meta_info_file"):
-            lines = Path(opt["meta_info_file"]).read_text(encoding="utf-8").splitlines()
-            kept = {line.split()[0] for line in lines if line.strip()}
-            self.high = [path for path in self.high if path.name in kept]
-            if not self.high:
-                raise InputError(f"{opt['meta_info_file']} names no image of {opt['dataroot_gt']}.")
-        self.low: list[Path] | None = None
-        if opt.get("dataroot_lq"):
-            self.low = find_low_resolution(self.high, Path(opt["dataroot_lq"]), self.scale, opt.get("filename_tmpl"))
+        self.pairs = find_pairs(opt)
         self._check_sizes()
         # Filled before worker processes start, so that they share the arrays instead of decoding them again.
-        self._pairs = [self._read(index) for index in range(len(self))] if self._fits_in_memory() else None
+        self._kept = [load_pair(pair, self.scale) for pair in self.pairs] if self._fits_in_memory() else None
 
     def _check_sizes(self) -> None:
         """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
         self._bytes = 0
-        for index, path in enumerate(self.high):
-            width, height = header_size(path)
+        for pair in self.pairs:
+            width, height = header_size(pair.high)
             self._bytes += 3 * width * height
             if self.opt["phase"] == "train" and min(width, height) // self.scale * self.scale < self.opt["gt_size"]:
-                raise InputError(f"{path} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}.")
-            if self.low:
-                found, needed = header_size(self.low[index]), (width // self.scale, height // self.scale)
+                raise InputError(f"{pair.high} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}.")
+            if pair.low:
+                found, needed = header_size(pair.low), (width // self.scale, height // self.scale)
                 if found != needed:
                     raise InputError(
-                        f"{self.low[index]} is {found[0]}x{found[1]}, but {path} at scale {self.scale} needs "
+                        f"{pair.low} is {found[0]}x{found[1]}, but {pair.high} at scale {self.scale} needs "
                         f"{needed[0]}x{needed[1]}."
                     )
 
     def _fits_in_memory(self) -> bool:
         wanted = self.opt.get("in_memory", "auto")
         fits = self.opt["phase"] == "train" and self._bytes <= IN_MEMORY_LIMIT if wanted == "auto" else bool(wanted)
-        if not fits and self.low is None and self.opt["phase"] == "train":
+        if not fits and self.pairs[0].low is None and self.opt["phase"] == "train":
             get_root_logger().warning(
                 "%s: low-resolution images are made anew for every sample, which is slow. Set dataroot_lq, or "
                 "in_memory: true (%.1f GB).",
@@ -186,24 +163,19 @@ class ImagePairs(Dataset):
             )
         return fits
 
-    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        high = crop_to_multiple(read_rgb(self.high[index]), self.scale)
-        low = read_rgb(self.low[index]) if self.low else make_low_resolution(high, self.scale)
-        return high, low
-
     def __len__(self) -> int:
-        return len(self.high)
+        return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` (3, h, w) and `gt` (3, rh, rw) in [0, 1], with `lq_path` and `gt_path`."""
-        high, low = self._pairs[index] if self._pairs else self._read(index)
+        pair = self.pairs[index]
+        high, low = self._kept[index] if self._kept else load_pair(pair, self.scale)
         if self.opt["phase"] == "train":
             high, low = random_patch(high, low, self.opt["gt_size"], self.scale)
             high, low = random_flips(high, low, self.opt["use_hflip"], self.opt["use_rot"])
-        low_path = self.low[index] if self.low else self.high[index]
         return {
             "lq": to_tensor(low)[0],
             "gt": to_tensor(high)[0],
-            "lq_path": str(low_path),
-            "gt_path": str(self.high[index]),
+            "lq_path": str(pair.low or pair.high),
+            "gt_path": str(pair.high),
         }

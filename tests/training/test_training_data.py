@@ -9,7 +9,7 @@ from conftest import smooth_image
 from lsm.benchmark.resize import imresize
 from lsm.errors import InputError
 from lsm.inference.image_io import write_image
-from lsm.training.data import ImagePairs, find_low_resolution, list_images, random_flips, random_patch
+from lsm.training.data import ImagePairs, find_pairs, random_flips, random_patch
 
 
 def settings(images, phase="val", scale=2, **more):
@@ -47,8 +47,10 @@ def test_bad_pairs_are_named_before_training(images, tmp_path):
     low.mkdir()
     for index in range(4):
         write_image(low / f"im{index}x2.png", smooth_image(index, 20, 22))
-    with pytest.raises(InputError, match=r"no im4x2\.\* for .*im4\.png"):
-        find_low_resolution(list_images(images), low, 2)
+    with pytest.raises(InputError, match=r"no low-resolution file for .*im4\.png \(1 of 5 are missing\)"):
+        find_pairs(settings(images, dataroot_lq=str(low)))
+    with pytest.raises(InputError, match=r"no low-resolution file for .*im0\.png \(5 of 5"):
+        find_pairs(settings(images, dataroot_lq=str(low), filename_tmpl="small_{}"))
     write_image(low / "im4x2.png", smooth_image(4, 22, 20))
     with pytest.raises(InputError, match=r"im4x2\.png is 20x22, but .*im4\.png at scale 2 needs 22x20"):
         ImagePairs(settings(images, dataroot_lq=str(low)))
@@ -60,7 +62,26 @@ def test_meta_info_file_chooses_images(images, tmp_path):
     listing = tmp_path / "some.txt"
     listing.write_text("im3.png (41,45,3)\nim1.png (41,45,3)\n")
     pairs = ImagePairs(settings(images, meta_info_file=str(listing)))
-    assert [path.name for path in pairs.high] == ["im1.png", "im3.png"]
+    assert [pair.high.name for pair in pairs.pairs] == ["im1.png", "im3.png"]
+
+
+def test_empty_choices_are_named(images, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="empty holds no image"):
+        find_pairs(settings(empty))
+    (tmp_path / "none.txt").write_text("other.png\n")
+    with pytest.raises(InputError, match=r"HR holds no image that .*none"):
+        find_pairs(settings(images, meta_info_file=str(tmp_path / "none.txt")))
+
+
+def test_file_name_template_decides(images, tmp_path):
+    low = tmp_path / "LR"
+    low.mkdir()
+    for index in range(5):
+        write_image(low / f"small_im{index}.png", smooth_image(50 + index, 20, 22))
+    pairs = ImagePairs(settings(images, dataroot_lq=str(low), filename_tmpl="small_{}"))
+    np.testing.assert_array_equal(as_image(pairs[2]["lq"]), smooth_image(52, 20, 22))
 
 
 def test_patches_of_a_pair_show_the_same_place():
