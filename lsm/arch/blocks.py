@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from einops import rearrange
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 Size = tuple[int, int]
@@ -61,13 +60,21 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = GatedMLP(dim, hidden)
         self.gamma = nn.Parameter(torch.full((dim,), 1e-4))
-        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.drop_rate = drop_path
 
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
-        mixed = tokens + self.drop_path(self.mixer(self.norm1(tokens), size))
-        mixed = mixed + self.drop_path(self.mlp(self.norm2(mixed), size))
+        mixed = tokens + self._drop_path(self.mixer(self.norm1(tokens), size))
+        mixed = mixed + self._drop_path(self.mlp(self.norm2(mixed), size))
         return torch.addcmul(mixed, tokens, self.gamma)
+
+    def _drop_path(self, branch: Tensor) -> Tensor:
+        """Skip a branch for some images of the batch, in training."""
+        if not self.training or self.drop_rate == 0:
+            return branch
+        from timm.layers import drop_path  # takes seconds to import, which upscaling need not wait for
+
+        return drop_path(branch, self.drop_rate, True)
 
 
 class ResidualGroup(nn.Module):

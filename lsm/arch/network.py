@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import torch
-from timm.layers import trunc_normal_
 from torch import Tensor, nn
 
 from lsm.arch.blocks import Block, ResidualGroup, to_image, to_tokens
@@ -152,6 +151,6 @@ def _build_mixer(config: LSMConfig, group: int, index: int) -> nn.Module:
 def _init_weights(module: nn.Module) -> None:
     """Draw the weights of a Linear from a truncated normal of 0.02; its bias is 0."""
     if isinstance(module, nn.Linear):
-        trunc_normal_(module.weight, std=0.02)
+        nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -62,7 +62,7 @@ def test_only_some_windows_are_shifted():
 
 def test_skip_probabilities_rise_linearly():
     model = create_model("light", 2, depths=(2, 3))
-    rates = [getattr(block.drop_path, "drop_prob", 0.0) for group in model.groups for block in group.blocks]
+    rates = [block.drop_rate for group in model.groups for block in group.blocks]
     assert rates == pytest.approx([0, 0.025, 0.05, 0.075, 0.1])
 
 
