@@ -1,0 +1,1 @@
+"""Audio: denoisers of waveforms, their training, their measures, and files of any rate and length."""
