@@ -14,6 +14,7 @@ from lsm.mixers.scan_order import check_order
 SEMANTICS = ("paper", "released")
 CATEGORIES = ("gumbel", "argmax")
 HEADS = ("light", "classical")
+STARTS = ("random", "bilinear")
 SCALES = (2, 3, 4, 8)
 
 
@@ -45,6 +46,8 @@ class LSMConfig:
         scan_order: "category" or a spatial order, see `lsm.mixers.scan_order.directions`.
         categories: "gumbel" or "argmax": how tokens get their category in training.
         temperature: Of the Gumbel drawing.
+        start: "random" (the paper's initial values), or with the light head "bilinear": the untrained network enlarges
+            bilinearly, so that a short training need not spend itself on learning the identity.
     """
 
     upscale: int = 4
@@ -68,6 +71,7 @@ class LSMConfig:
     scan_order: str = "category"
     categories: str = "gumbel"
     temperature: float = 1.0
+    start: str = "random"
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples, and check what can be wrong.
@@ -85,6 +89,7 @@ class LSMConfig:
             ("semantics", SEMANTICS),
             ("categories", CATEGORIES),
             ("head", HEADS),
+            ("start", STARTS if self.head == "light" else STARTS[:1]),
             ("upscale", SCALES if self.head == "classical" else SCALES[:3]),
         ):
             if getattr(self, name) not in known:
@@ -164,6 +169,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "position_dim": 8,
         "drop_path_rate": 0.0,
         "categories": "argmax",
+        "start": "bilinear",
     },
 }
 

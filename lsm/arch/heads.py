@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def _shuffle_stages(width: int, scale: int) -> list[nn.Module]:
@@ -25,6 +26,28 @@ class LightHead(nn.Sequential):
 
     def __init__(self, dim: int, channels: int, scale: int) -> None:
         super().__init__(nn.Conv2d(dim, channels * scale**2, 3, padding=1), nn.PixelShuffle(scale))
+
+    def start_bilinear(self, scale: int) -> None:
+        """Let the untrained head enlarge its first channels, which hold the image, bilinearly; damp the others."""
+        convolution = self[0]
+        assert isinstance(convolution, nn.Conv2d)
+        weight, taps = convolution.weight, bilinear_taps(scale)
+        channels = weight.shape[0] // scale**2
+        kernels = torch.einsum("iy,jx->ijyx", taps, taps).flatten(0, 1)
+        with torch.no_grad():
+            weight.mul_(0.1)
+            weight[:, :channels] = 0
+            for channel in range(channels):
+                weight[channel * scale**2 : (channel + 1) * scale**2, channel] = kernels
+            if convolution.bias is not None:
+                convolution.bias.zero_()
+
+
+def bilinear_taps(scale: int) -> Tensor:
+    """Return the weights of a pixel and its two neighbours in each of the `scale` pixels that it becomes: (scale, 3)."""
+    offset = (torch.arange(scale) + 0.5) / scale - 0.5
+    before, after = (-offset).clamp(min=0), offset.clamp(min=0)
+    return torch.stack([before, 1 - before - after, after], dim=1)
 
 
 class ClassicalHead(nn.Sequential):

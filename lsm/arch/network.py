@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lsm.arch.blocks import Block, ResidualGroup, to_image, to_tokens
 from lsm.arch.config import LSMConfig, preset_config
-from lsm.arch.heads import HEADS
+from lsm.arch.heads import HEADS, LightHead
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.window_attention import WindowAttention
 
@@ -55,8 +55,21 @@ class LSM(nn.Module):
         self.register_buffer("mean", torch.empty(1, config.in_chans, 1, 1), persistent=False)
         self.reset_buffers()
         self.apply(_init_weights)
+        if config.start == "bilinear":
+            self._start_bilinear()
 
     mean: Tensor
+
+    def _start_bilinear(self) -> None:
+        """Carry the image itself in the first channels past the body, which starts weak, to a bilinear head."""
+        assert isinstance(self.head, LightHead) and self.shallow.bias is not None
+        channels = self.config.in_chans
+        with torch.no_grad():
+            self.shallow.weight[:channels] = 0
+            self.shallow.bias[:channels] = 0
+            self.shallow.weight[range(channels), range(channels), 1, 1] = 1
+            self.conv.weight.mul_(0.1)
+        self.head.start_bilinear(self.config.upscale)
 
     def reset_buffers(self) -> LSM:
         """Fill the buffers that no file holds, e.g. after `to_empty`; returns the network itself."""

@@ -105,6 +105,21 @@ def test_gradients_reach_every_parameter():
     assert [name for name in zero if "bias.0" not in name and "bias.1" not in name] == []
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bilinear_start_enlarges_bilinearly(scale):
+    model, image = small(scale, start="bilinear"), torch.rand(1, 3, 12, 14)
+    expected = torch.nn.functional.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
+    inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))  # the border sees the zero padding
+    weak, strong = ((m(image) - expected)[inner].abs().mean() for m in (model, small(scale)))
+    assert weak < 0.1
+    assert weak < strong / 3
+    for parameter in (model.conv.weight, model.conv.bias):
+        parameter.zero_()
+    model.head[0].weight[:, 3:] = 0
+    assert (model(image) - expected)[inner].abs().max() < 1e-5
+
+
 def test_network_is_one_class_built_from_a_configuration():
     config = preset_config("tiny", 3)
     assert LSM(config).config is config
