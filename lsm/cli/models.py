@@ -55,6 +55,7 @@ def info(
     """Print what a network is and costs: parameters, multiply-adds with the scan counted, peak memory."""
     from lsm.inference.complexity import complexity, forward_peak_memory, human
     from lsm.inference.device import pick_device
+    from lsm.inference.image_io import printable
     from lsm.inference.models import open_model
 
     match = re.fullmatch(r"(\d+)x(\d+)", output_size.replace("×", "x").lower())
@@ -65,7 +66,7 @@ def info(
     width, height = (-(-int(side) // scale) for side in match.groups())
     cost = complexity(network, height, width)
     lines = {
-        "network": f"{model} (weights: {origin}), ×{scale}, {network.config.semantics} semantics",
+        "network": f"{printable(model)} (weights: {origin}), ×{scale}, {network.config.semantics} semantics",
         "parameters": f"{cost.parameters:,}",
         "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
         "multiply-adds": f"{human(cost.multiply_adds)} (of these scans: {human(cost.scan_multiply_adds)})",

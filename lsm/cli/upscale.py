@@ -122,13 +122,15 @@ def upscale(
 
 def _settings(weights: str, upscaler: Upscaler) -> str:
     """Say what made the results, enough to make them again."""
+    from lsm.inference.image_io import printable
+
     try:
         version = metadata.version("lsm-sr")
     except metadata.PackageNotFoundError:  # run from a checkout that is not installed
         version = "development"
-    name = Path(weights).name if Path(weights).suffix else weights
+    name = printable(Path(weights).name if Path(weights).suffix else weights)
     tile = upscaler.max_tile
-    tiles = f"tiles of {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
+    tiles = f"tiles of at most {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
     ensemble = ", ensemble" if upscaler.ensemble else ""
     return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {upscaler.precision} on {upscaler.device}{ensemble}"
 
