@@ -44,7 +44,7 @@ class LightHead(nn.Sequential):
 
 
 def bilinear_taps(scale: int) -> Tensor:
-    """Return the weights of a pixel and its two neighbours in each of the `scale` pixels that it becomes: (scale, 3)."""
+    """Return the weights of a pixel and its two neighbours in each of the pixels that it becomes: (scale, 3)."""
     offset = (torch.arange(scale) + 0.5) / scale - 0.5
     before, after = (-offset).clamp(min=0), offset.clamp(min=0)
     return torch.stack([before, 1 - before - after, after], dim=1)
