@@ -27,29 +27,6 @@ TRAIN_VOICES = [
     *(f"flite:{voice}" for voice in ("awb", "rms", "slt")),
 ]
 TEST_VOICES = ["espeak-ng:en-us+m3", "espeak-ng:en-gb+f3", "espeak-ng:en-us+m7", "espeak-ng:en-gb+f5", "flite:kal16"]
-WORDS = """about above after again against almost along already always among another answer anything apple around arrive
-autumn balance basket because become before behind believe below between beyond bicycle bottle branch bridge bright
-brother brought building butter button camera candle capital carpet castle caught certain chapter cheese chicken choice
-church circle climate coffee college colour common compare concert condition consider copper corner cotton country
-courage cousin cover create credit culture current curtain custom dance danger daughter decide deliver desert design
-detail develop dinner direct discover distance doctor double dream during early earth eastern eleven engine enough
-entire evening every example excite expect eye fabric factory famous farmer father feather fellow figure finger finish
-fashion foreign forest forget forward freedom friend frozen further future garden gather general gentle giant glass
-gold govern grape ground guess guitar hammer handle happen harbour health heavy history holiday honest horizon however
-hundred husband iceberg imagine improve include indeed inside instead iron island jacket january journey judge jungle
-justice kettle kitchen knowledge ladder language laugh leather lemon length lesson letter library liquid listen logic
-lucky machine magnet manage marble market measure medical member memory message middle minute mirror modern moment
-monkey month morning mother mountain muscle museum music mystery narrow nation nature needle neighbour nephew never
-night noble nothing number object ocean offer office often onion open orange order other oxygen package paint palace
-paper parent passage patient pattern peace pencil people pepper perfect person picture pillow planet plastic pleasure
-pocket police popular powder prepare present pretty private problem promise protect public purple quality quarter
-question quick quiet rabbit radio railway rather reason record region remember repeat report rescue result return
-revolve ribbon right rough rubber sailor salad sample scatter school science season second secret sentence serious
-service seven shadow shelter shoulder silver simple sister sixty society soldier special spirit spread square stomach
-strange student study subject success sudden sugar summer support surface surprise switch symbol system teacher
-temper thank theatre thirty thought thousand thunder ticket together tomorrow tongue travel treasure trouble trust
-turtle twenty umbrella uncle under unite usual valley value vegetable village violin visit volume voyage waiter walnut
-wander weather wedding welcome western whisper window winter wisdom woman wonder wooden yellow yesterday zebra""".split()
 
 
 def say(text: str, voice: str, speed: float = 1.0, pitch: int = 50) -> np.ndarray:
@@ -85,9 +62,10 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "train":
         rng = np.random.default_rng(1)
+        words = (Path(__file__).parent / "speech_words.txt").read_text().split()
         for index in range(count):
             voice = TRAIN_VOICES[index % len(TRAIN_VOICES)]
-            text = " ".join(rng.choice(WORDS, rng.integers(6, 12)))
+            text = " ".join(rng.choice(words, rng.integers(6, 12)))
             samples = say(text, voice, rng.uniform(0.8, 1.25), int(rng.integers(20, 80)))
             name = f"{index:04d}_{voice.replace(':', '_')}.wav"
             soundfile.write(folder / name, samples * (0.7 / np.abs(samples).max()), RATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -66,9 +67,9 @@ class UNetLRUAudio(nn.Module):
         self, in_channels: int = 1, out_channels: int = 1, features: Sequence[int] = (16, 32, 64, 128)
     ) -> None:
         super().__init__()
-        if not features or any(b != 2 * a for a, b in zip(features, features[1:], strict=False)):
+        if not features or any(b != 2 * a for a, b in pairwise(features)):
             raise OptionError(f"features must double from stage to stage, as in (16, 32, 64); not {tuple(features)}.")
-        self.features = tuple(features)
+        self.in_channels, self.features = in_channels, tuple(features)
         self.settings = {"in_channels": in_channels, "out_channels": out_channels, "features": list(features)}
         widths_in = [in_channels, *(2 * f for f in features[:-1])]
         self.down_blocks = nn.ModuleList(_block(c, f) for c, f in zip(widths_in, features, strict=True))

@@ -156,6 +156,6 @@ class StreamingDenoiser(nn.Module):
 
 
 def _compress(spectra: Tensor) -> Tensor:
-    """Take the square root of all magnitudes, keep the phases: complex (…, bins) → real and imaginary parts (…, 2 bins)."""
+    """Take the square root of all magnitudes, keep the phases: complex (…, bins) → parts (…, 2 bins)."""
     compressed = spectra * (spectra.abs() + 1e-6).rsqrt()
     return torch.cat([compressed.real, compressed.imag], dim=-1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lsm.audio.files import FileReport
 
 
 def parse_range(text: str) -> tuple[float, float]:
@@ -22,6 +27,83 @@ def parse_range(text: str) -> tuple[float, float]:
         return float(low), float(high if dots else low)
     except ValueError as error:
         raise OptionError(f"The SNR is a range in dB such as 0..20, not {text!r}.") from error
+
+
+def denoise(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A WAV, FLAC or OGG file, or a folder of them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File or folder of the result.", show_default=False)],
+    model: Annotated[
+        str | None,
+        typer.Option("-n", "--model", help="Embedded weights, or a file.", show_default="denoiser-16k"),
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="In blocks of 20 ms, as live audio would come: needs a causal network.")
+    ] = False,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: as many as there are cores.", min=0)] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "cpu",
+) -> None:
+    """Take the noise out of audio files of any rate, channels and length.
+
+    Exit code: 0 all done, 1 some files of a folder failed (they are named), 2 wrong usage or input.
+    """
+    import torch
+
+    from lsm.audio.checkpoint import load_denoiser
+    from lsm.audio.files import denoise_file, denoise_files, plan_files
+    from lsm.errors import OptionError
+    from lsm.inference.device import pick_device
+
+    if threads:
+        torch.set_num_threads(threads)
+    denoiser = load_denoiser(model or ("denoiser-causal-16k" if stream else "denoiser-16k"), pick_device(device))
+    if stream and not denoiser.causal:
+        raise OptionError(f"{model} looks ahead, so it cannot stream; leave --stream out, or take denoiser-causal-16k.")
+    pairs = plan_files(source, output)
+    block = 0.02 if stream else 2.0
+    with _bar() as (advance, say):
+        if source.is_dir():
+            failed = denoise_files(pairs, denoiser, finished=say, block_seconds=block, progress=advance)
+        else:
+            pairs[0][1].parent.mkdir(parents=True, exist_ok=True)
+            say(source, denoise_file(*pairs[0], denoiser, block_seconds=block, progress=advance))
+            failed = []
+    raise typer.Exit(1 if failed else 0)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[Path, FileReport | Exception], None]]]:
+    """Show a bar over the samples of the present file where there is a terminal, and a line for each file done."""
+    from rich import progress
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    columns = (progress.BarColumn(), progress.TaskProgressColumn(), progress.TextColumn("left"),
+               progress.TimeRemainingColumn())  # fmt: skip
+    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        task = bars.add_task("samples", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        def say(source: Path, result: FileReport | Exception) -> None:
+            failed = isinstance(result, Exception)
+            console.print(f"[red]skipped[/red]  {escape(str(result))}" if failed else escape(_line(source, result)))
+
+        yield advance, say
+
+
+def _line(source: Path, report: FileReport) -> str:
+    """Say what was done with a file."""
+    parts = [f"{source}  {report.seconds:.2f} s, {report.rate} Hz, channels: {report.channels}"]
+    parts.append(f"real-time factor {report.real_time_factor:.3f}")
+    if report.latency is not None:
+        parts.append(f"algorithmic latency {1000 * report.latency:.0f} ms")
+    if report.rate > 16000:
+        parts.append("nothing above 8 kHz is kept")
+    if report.clipped:
+        parts.append(f"{report.clipped} samples clipped")
+    return ", ".join(parts)
 
 
 def denoise_train(
@@ -73,4 +155,5 @@ def denoise_train(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
+    app.command()(denoise)
     app.command("denoise-train")(denoise_train)

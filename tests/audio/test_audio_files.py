@@ -1,0 +1,191 @@
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from lsm.audio.checkpoint import Denoiser, save_denoiser
+from lsm.audio.denoiser import UNetLRUAudio
+from lsm.audio.files import denoise_file, denoise_files, plan_files
+from lsm.audio.inference import denoise_single
+from lsm.audio.streaming import StreamingDenoiser
+from lsm.cli import main
+from lsm.errors import InputError, OptionError
+
+soundfile = pytest.importorskip("soundfile")
+pytest.importorskip("soxr")
+
+
+class Gain(StreamingDenoiser):
+    """A causal network that multiplies the signal with a number."""
+
+    def __init__(self, gain=1.0):
+        super().__init__(window=64, hop=16, d_model=4, d_state=3)
+        with torch.no_grad():
+            self.decode.weight.zero_()
+            self.decode.bias.zero_()
+            self.decode.bias[:33] = gain
+
+
+@pytest.fixture
+def unit():
+    return Denoiser(Gain().eval())
+
+
+def tone(seconds: float, rate: int, channels: int = 1) -> np.ndarray:
+    time = np.arange(round(seconds * rate)) / rate
+    return np.stack([0.5 * np.sin(2 * np.pi * 440 * (c + 1) * time) for c in range(channels)], axis=1).astype(
+        np.float32
+    )
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 96000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_any_rate_comes_back_sample_by_sample(tmp_path, unit, rate, channels):
+    signal = tone(0.7, rate, channels)
+    soundfile.write(tmp_path / "in.wav", signal, rate, subtype="FLOAT")
+    report = denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", unit, block_seconds=0.1)
+    out, out_rate = soundfile.read(tmp_path / "out.wav", always_2d=True)
+    assert (out_rate, out.shape) == (rate, signal.shape)
+    inner = slice(rate // 20, -rate // 20)  # resampling rings at the ends
+    assert np.abs(out - signal)[inner].max() < 2e-3
+    assert (report.rate, report.channels, report.clipped) == (rate, channels, 0)
+    assert report.latency == pytest.approx(64 / 16000)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [
+        ("wav", "PCM_16"),
+        ("wav", "PCM_24"),
+        ("wav", "DOUBLE"),
+        ("flac", "PCM_16"),
+        ("flac", "PCM_24"),
+        ("ogg", "VORBIS"),
+    ],
+)
+def test_sample_format_and_tags_stay(tmp_path, unit, suffix, subtype):
+    source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    with soundfile.SoundFile(source, "w", 16000, 1, subtype=subtype) as file:
+        file.title = "A tone"
+        file.write(tone(0.3, 16000))
+    denoise_file(source, target, unit)
+    info = soundfile.SoundFile(target)
+    assert (info.subtype, info.frames, info.copy_metadata()["title"]) == (subtype, 4800, "A tone")
+
+
+def test_file_is_the_signal_denoised_as_a_whole(tmp_path):
+    torch.manual_seed(0)
+    for denoiser in (
+        Denoiser(StreamingDenoiser(window=64, hop=16, d_model=6, d_state=5).eval()),
+        Denoiser(UNetLRUAudio(features=[4, 8]).eval()),
+    ):
+        signal = np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 2)).astype(np.float32)
+        soundfile.write(tmp_path / "in.wav", signal, 16000, subtype="FLOAT")
+        denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", denoiser, block_seconds=0.02)
+        whole = denoise_single(denoiser, torch.from_numpy(signal.T.copy())[:, None])[:, 0].T.numpy()
+        np.testing.assert_allclose(soundfile.read(tmp_path / "out.wav")[0], whole, atol=1e-5)
+
+
+def test_clipping_is_counted(tmp_path):
+    soundfile.write(tmp_path / "in.wav", tone(0.5, 16000), 16000)
+    loud = Denoiser(Gain(4.0).eval())
+    assert denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", loud).clipped > 3000
+    assert soundfile.read(tmp_path / "out.wav")[0].max() > 0.999
+
+
+def cut(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def bad_files(folder):
+    """Make one file of each kind that cannot be denoised, with what must be said about it."""
+    soundfile.write(folder / "empty.wav", np.zeros((0, 1), np.float32), 16000)
+    soundfile.write(folder / "nan.wav", np.array([0, np.nan, 0], np.float32), 16000, subtype="FLOAT")
+    for name in ("short.wav", "short.flac"):
+        soundfile.write(folder / name, np.random.default_rng(0).uniform(-1, 1, 9000), 16000)
+        cut(folder / name, 5000)
+    (folder / "zero.ogg").write_bytes(b"")
+    (folder / "text.wav").write_text("no audio at all")
+    (folder / "head.wav").write_bytes(b"RIFF" + struct.pack("<I", 4) + b"WAVE")
+    return {"empty.wav": "empty", "nan.wav": "NaN", "short.wav": "truncated", "short.flac": "", "zero.ogg": "Cannot read",
+            "text.wav": "Cannot read", "head.wav": "truncated"}  # fmt: skip
+
+
+def test_bad_files_are_named_and_leave_nothing(tmp_path, unit):
+    for name, reason in bad_files(tmp_path).items():
+        with pytest.raises(InputError, match=reason) as caught:
+            denoise_file(tmp_path / name, tmp_path / f"out_{name}", unit)
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name or "part" in path.name]
+
+
+def test_one_sample_and_stereo_96_khz(tmp_path, unit):
+    soundfile.write(tmp_path / "one.wav", np.array([0.5]), 16000)
+    soundfile.write(tmp_path / "few.wav", np.full((3, 2), 0.1), 96000)
+    for name, shape in (("one.wav", (1, 1)), ("few.wav", (3, 2))):
+        denoise_file(tmp_path / name, tmp_path / f"out_{name}", unit)
+        assert soundfile.read(tmp_path / f"out_{name}", always_2d=True)[0].shape == shape
+
+
+def test_a_folder_goes_on_after_a_bad_file(tmp_path, unit):
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    bad = bad_files(folder)
+    soundfile.write(folder / "deep" / "good.flac", tone(0.2, 16000), 16000)
+    failed = denoise_files(plan_files(folder, tmp_path / "out"), unit)
+    assert len(failed) == len(bad)
+    assert (tmp_path / "out" / "deep" / "good.flac").is_file()
+
+
+def test_sources_are_never_replaced(tmp_path, unit):
+    soundfile.write(tmp_path / "in.wav", tone(0.1, 16000), 16000)
+    with pytest.raises(OptionError, match="replace its source"):
+        denoise_file(tmp_path / "in.wav", tmp_path / "in.wav", unit)
+    with pytest.raises(OptionError, match="replace their sources"):
+        plan_files(tmp_path, tmp_path)
+    with pytest.raises(OptionError, match="no audio format"):
+        denoise_file(tmp_path / "in.wav", tmp_path / "out.xyz", unit)
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return left.value.code
+
+
+def test_command(tmp_path, capsys):
+    save_denoiser(Denoiser(Gain().eval()), tmp_path / "unit.safetensors")
+    save_denoiser(Denoiser(UNetLRUAudio(features=[4]).eval()), tmp_path / "unet.safetensors")
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "a.wav", tone(0.3, 48000, 2), 48000)
+    assert (
+        run(
+            "denoise",
+            tmp_path / "in" / "a.wav",
+            "-o",
+            tmp_path / "b.wav",
+            "--model",
+            tmp_path / "unit.safetensors",
+            "--stream",
+        )
+        == 0
+    )
+    assert soundfile.info(tmp_path / "b.wav").frames == 14400
+    said = capsys.readouterr().err
+    assert "real-time factor" in said
+    assert "algorithmic latency 4 ms" in said
+    assert run("denoise", tmp_path / "in", "-o", tmp_path / "out", "--model", tmp_path / "unet.safetensors") == 0
+    cut(tmp_path / "in" / "a.wav", 3000)
+    assert run("denoise", tmp_path / "in", "-o", tmp_path / "out", "--model", tmp_path / "unet.safetensors") == 1
+    assert (
+        run("denoise", tmp_path / "in" / "a.wav", "-o", tmp_path / "c.wav", "--model", tmp_path / "unet.safetensors")
+        == 2
+    )
+    assert "truncated" in capsys.readouterr().err
+    assert run("denoise", tmp_path / "x.wav", "-o", tmp_path / "c.wav", "--model", tmp_path / "unet.safetensors") == 2
+    assert (
+        run("denoise", tmp_path / "in", "-o", tmp_path / "c", "--model", tmp_path / "unet.safetensors", "--stream") == 2
+    )
+    assert "looks ahead" in capsys.readouterr().err
