@@ -11,40 +11,52 @@ from torch.nn import functional as F
 
 from lsm.errors import OptionError
 from lsm.sequence import LRU
+from lsm.sequence.unet1d import Downsample, Upsample
 
 
 class DownPool(nn.Module):
-    """Strided convolution that halves the length and doubles the channels: (B, f, T) → (B, 2f, T//2)."""
+    """Strided convolution that halves the length and doubles the channels: (B, T, f) → (B, T//2, 2f)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(channels, 2 * channels, 2, stride=2)
+        self.conv = Downsample(channels, 2)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """Map (B, f, T), T at least 2."""
-        return self.conv(signal)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, T, f), T at least 2; an odd last token is dropped."""
+        return self.conv(tokens[:, : tokens.shape[1] // 2 * 2])
 
 
 class UpPool(nn.Module):
-    """Transposed convolution that doubles the length and halves the channels: (B, 2f, T) → (B, f, 2T)."""
+    """Transposed convolution that doubles the length and halves the channels: (B, T, 2f) → (B, 2T, f)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose1d(2 * channels, channels, 2, stride=2)
+        self.conv = Upsample(channels, 2)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """Map (B, 2f, T)."""
-        return self.conv(signal)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, T, 2f)."""
+        return self.conv(tokens)
+
+
+class Conv3(nn.Conv1d):
+    """Convolution of three taps over tokens (B, T, C) that keeps the length.
+
+    It runs as a 2D convolution of a picture of one row with its channels last in memory, which on a CPU takes a half
+    to a fifth of the time of a 1D one where there are few channels.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, 3, padding=1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B, T, C)."""
+        row = tokens.transpose(1, 2).unsqueeze(2)
+        return F.conv2d(row, self.weight.unsqueeze(2), self.bias, padding=(0, 1)).squeeze(2).transpose(1, 2)
 
 
 def _block(channels_in: int, channels_out: int) -> nn.Sequential:
     """Two convolutions of three taps, each with ReLU; the length stays."""
-    return nn.Sequential(
-        nn.Conv1d(channels_in, channels_out, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv1d(channels_out, channels_out, 3, padding=1),
-        nn.ReLU(),
-    )
+    return nn.Sequential(Conv3(channels_in, channels_out), nn.ReLU(), Conv3(channels_out, channels_out), nn.ReLU())
 
 
 class UNetLRUAudio(nn.Module):
@@ -87,14 +99,14 @@ class UNetLRUAudio(nn.Module):
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise signals (B, in_channels, T)."""
         length = noisy.shape[-1]
-        signal, skips = F.pad(noisy, (0, max(0, self.downsampling - length))), []
+        tokens, skips = F.pad(noisy, (0, max(0, self.downsampling - length))).transpose(1, 2), []
         for block, pool in zip(self.down_blocks, self.down_pools, strict=True):
-            skips.append(block(signal))
-            signal = pool(skips[-1])
-        signal = self.lru(signal.transpose(1, 2)).transpose(1, 2)
+            skips.append(block(tokens))
+            tokens = pool(skips[-1])
+        tokens = self.lru(tokens)
         for pool, block, skip in zip(self.up_pools, self.up_blocks, reversed(skips), strict=True):
-            signal = pool(signal)
-            if signal.shape[-1] != skip.shape[-1]:
-                signal = F.interpolate(signal, skip.shape[-1], mode="linear")
-            signal = block(torch.cat([skip, signal], dim=1))
-        return self.final(signal)[..., :length]
+            tokens = pool(tokens)
+            if tokens.shape[1] != skip.shape[1]:
+                tokens = F.interpolate(tokens.transpose(1, 2), skip.shape[1], mode="linear").transpose(1, 2)
+            tokens = block(torch.cat([skip, tokens], dim=-1))
+        return self.final(tokens.transpose(1, 2))[..., :length]
