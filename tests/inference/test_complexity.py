@@ -5,6 +5,7 @@ import torch
 
 from lsm.arch import create_model
 from lsm.inference.complexity import complexity, forward_peak_memory, human
+from lsm.scan import linear_scan
 
 
 def light_by_hand(height: int, width: int, scale: int) -> int:
@@ -27,13 +28,31 @@ def test_light_counts_as_by_hand(scale: int) -> None:
     model = create_model("light", scale=scale)
     height, width = 720 // scale, 1280 // scale
     cost = complexity(model, height, width)
-    by_hand = light_by_hand(height, width, scale)
-    # What is left over does not grow with the image: position biases, and keys and values of the dictionaries.
-    assert 0 <= cost.multiply_adds - by_hand < 0.001 * by_hand
+    # The network may merge linear maps that follow each other, so a little less than the layers' sum can be computed.
+    assert 0.93 < cost.multiply_adds / light_by_hand(height, width, scale) < 1.001
     assert cost.scan_multiply_adds == 12 * 4 * 16 * height * width
     assert cost.parameters == sum(p.numel() for p in model.parameters())
     assert next(model.parameters()).device.type == "cpu"
     assert model.training
+
+
+def test_each_kind_of_operation_counts_exactly() -> None:
+    class One(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 10, 3, padding=1)
+            self.linear = torch.nn.Linear(10, 7)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            tokens = self.linear(self.conv(image).flatten(2).transpose(1, 2))
+            scanned = linear_scan(tokens[..., :4].sigmoid(), tokens[..., :4])
+            both = linear_scan((tokens[..., 4:], tokens[..., 4:]), (tokens[..., 4:], tokens[..., 4:]), reverse=True)
+            return torch.cat([scanned, *both], dim=-1)
+
+    cost = complexity(One(), 5, 8)
+    scans = 40 * 4 * 1 + 40 * 3 * 4
+    assert cost.scan_multiply_adds == scans
+    assert cost.multiply_adds == 40 * (27 * 10 + 10 * 7) + scans
 
 
 def test_peak_memory_is_that_of_known_tensors() -> None:
