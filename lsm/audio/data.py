@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lsm.audio.libraries import load_library
 from lsm.audio.synthesis import NOISES, SIGNALS, mix, simple_pair
 from lsm.errors import InputError, OptionError
 
@@ -153,9 +154,7 @@ def read_crop(path: Path, rate: int, length: int, rng: np.random.Generator) -> n
     Raises:
         InputError: If the file cannot be read.
     """
-    import soundfile
-    import soxr
-
+    soundfile, soxr = load_library("soundfile"), load_library("soxr")
     try:
         with soundfile.SoundFile(path) as file:
             wanted = -(-length * file.samplerate // rate)

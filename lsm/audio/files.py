@@ -14,6 +14,7 @@ import torch
 
 from lsm.audio.checkpoint import Denoiser
 from lsm.audio.inference import open_stream
+from lsm.audio.libraries import load_library
 from lsm.audio.streaming import StreamingDenoiser
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
@@ -69,8 +70,7 @@ def denoise_file(
         InputError: If the source cannot be read, is empty or truncated, or holds NaN or infinity.
         OptionError: If the target is the source, or of a format that cannot hold it.
     """
-    import soundfile
-
+    soundfile = load_library("soundfile")
     if target.exists() and source.exists() and target.samefile(source):
         raise OptionError(f"The result would replace its source {source}; name another output.")
     start = time.perf_counter()
@@ -147,9 +147,9 @@ class _Resampler:
     """A stream (n, C) from one rate to another; the same numbers if the rates are the same."""
 
     def __init__(self, source: int, target: int, channels: int) -> None:
-        import soxr
-
-        self.stream = soxr.ResampleStream(source, target, channels, "float32") if source != target else None
+        self.stream = None
+        if source != target:
+            self.stream = load_library("soxr").ResampleStream(source, target, channels, "float32")
         self.channels = channels
 
     def __call__(self, samples: np.ndarray, last: bool = False) -> np.ndarray:
@@ -164,8 +164,7 @@ def _written_format(reader: soundfile.SoundFile, target: Path) -> tuple[str, str
     Raises:
         OptionError: If the suffix says none.
     """
-    import soundfile
-
+    soundfile = load_library("soundfile")
     name = target.suffix.lower().lstrip(".").upper()
     name = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}.get(name, name)
     if name == "WAV" and reader.format in ("WAV", "WAVEX", "RF64"):
@@ -177,9 +176,9 @@ def _written_format(reader: soundfile.SoundFile, target: Path) -> tuple[str, str
 
 
 def _open_writer(file: BinaryIO, reader: soundfile.SoundFile, written: tuple[str, str]) -> soundfile.SoundFile:
-    import soundfile
-
-    writer = soundfile.SoundFile(file, "w", reader.samplerate, reader.channels, subtype=written[1], format=written[0])
+    writer = load_library("soundfile").SoundFile(
+        file, "w", reader.samplerate, reader.channels, subtype=written[1], format=written[0]
+    )
     for tag, text in reader.copy_metadata().items():
         setattr(writer, tag, text)
     return writer

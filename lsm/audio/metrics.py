@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lsm.audio.libraries import load_library
 from lsm.errors import InputError
 
 PROTOCOL = (
@@ -41,10 +41,7 @@ def stoi(estimate: np.ndarray, clean: np.ndarray, rate: int) -> float:
     Raises:
         InputError: If pystoi is not installed, or less than 384 ms of the signal are speech.
     """
-    if find_spec("pystoi") is None:
-        raise InputError('STOI needs the package pystoi: pip install "lsm-sr[audio]".')
-    from pystoi import stoi as compute
-
+    compute = load_library("pystoi").stoi
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
@@ -59,14 +56,10 @@ def pesq(estimate: np.ndarray, clean: np.ndarray, rate: int) -> float:
     Raises:
         InputError: If pesq is not installed, the rate is not 16 kHz, or it finds no speech.
     """
-    if find_spec("pesq") is None:
-        raise InputError('PESQ needs the package pesq, which a C compiler has to build: pip install "lsm-sr[pesq]".')
-    from pesq import PesqError
-    from pesq import pesq as compute
-
+    library = load_library("pesq")
     if rate != 16000:
         raise InputError(f"Wide-band PESQ is defined at 16 kHz, not at {rate} Hz.")
     try:
-        return float(compute(rate, clean, estimate, "wb"))
-    except PesqError as error:
+        return float(library.pesq(rate, clean, estimate, "wb"))
+    except library.PesqError as error:
         raise InputError(f"PESQ cannot judge this signal: {error}") from error

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lsm.errors import OptionError
 from lsm.sequence.lru import LRU, State
@@ -71,12 +71,12 @@ class LRUUNet(UNet1d):
         """
         if not self.causal:
             raise OptionError("This LRU-UNet looks ahead, so it cannot be streamed; build it with causal=True.")
-        like = self.bottleneck.mixer.nu_log
+        like = _lru(self.bottleneck).nu_log
         widths = [self.d_model * 2**level for level in range(self.n_layers)]
         return StreamState(
-            encoder=tuple(stage.mixer.initial_state(batch) for stage in self.encoder),
-            bottleneck=self.bottleneck.mixer.initial_state(batch),
-            decoder=tuple(stage.mixer.initial_state(batch) for stage in self.decoder),
+            encoder=tuple(_lru(stage).initial_state(batch) for stage in self.encoder),
+            bottleneck=_lru(self.bottleneck).initial_state(batch),
+            decoder=tuple(_lru(stage).initial_state(batch) for stage in self.decoder),
             pending=tuple(like.new_zeros(batch, 0, width) for width in widths),
             ready=tuple(like.new_zeros(batch, self.factor - 1, width) for width in widths),
         )
@@ -117,9 +117,17 @@ class LRUUNet(UNet1d):
         )
 
 
-def _scan_stage(stage: MixerStage, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+def _lru(stage: nn.Module) -> LRU:
+    """Return the recurrent unit of a stage."""
+    assert isinstance(stage, MixerStage)
+    assert isinstance(stage.mixer, LRU)
+    return stage.mixer
+
+
+def _scan_stage(stage: nn.Module, tokens: Tensor, state: State) -> tuple[Tensor, State]:
     """Run a stage's LRU from a state, then its norm and activation."""
-    mixed, state = stage.mixer.scan(tokens, state)
+    assert isinstance(stage, MixerStage)
+    mixed, state = _lru(stage).scan(tokens, state)
     return stage.activation(stage.norm(mixed)), state
 
 

@@ -46,6 +46,7 @@ class Upsample(nn.ConvTranspose1d):
 
     def forward(self, tokens: Tensor) -> Tensor:  # type: ignore[override]
         """Map each token to `factor` tokens."""
+        assert self.bias is not None
         return rearrange(tokens @ self.weight.flatten(1), "b t (c f) -> b (t f) c", f=self.stride[0]) + self.bias
 
 

@@ -108,8 +108,8 @@ def bad_files(folder):
     (folder / "zero.ogg").write_bytes(b"")
     (folder / "text.wav").write_text("no audio at all")
     (folder / "head.wav").write_bytes(b"RIFF" + struct.pack("<I", 4) + b"WAVE")
-    return {"empty.wav": "empty", "nan.wav": "NaN", "short.wav": "truncated", "short.flac": "", "zero.ogg": "Cannot read",
-            "text.wav": "Cannot read", "head.wav": "truncated"}  # fmt: skip
+    reasons = {"empty.wav": "empty", "nan.wav": "NaN", "short.wav": "truncated", "short.flac": "short"}
+    return {**reasons, "zero.ogg": "Cannot read", "text.wav": "Cannot read", "head.wav": "truncated"}
 
 
 def test_bad_files_are_named_and_leave_nothing(tmp_path, unit):
