@@ -131,29 +131,31 @@ def match_low(high: Sequence[Path], folder: Path, scale: int) -> list[Path | Non
     known = {path.stem.lower(): path for path in list_images(folder)}
     best: list[Path | None] = [None] * len(high)
     most = 0
-    for template in LOW_TEMPLATES:
-        found = [known.get(low_stem(path.stem, template, scale).lower()) for path in high]
+    for template in range(len(LOW_TEMPLATES)):
+        found = [known.get(low_stems(path.stem, scale)[template].lower()) for path in high]
         count = sum(path is not None for path in found)
         if count > most:
             best, most = found, count
     return best
 
 
-def low_stem(stem: str, template: str, scale: int) -> str:
-    """Name a low-resolution file: the stem without an ending `_HR_x4`, put into one of `LOW_TEMPLATES`."""
-    return template.format(stem=re.sub(rf"_HR(_x{scale})?$", "", stem, flags=re.IGNORECASE), scale=scale)
+def low_stems(stem: str, scale: int) -> list[str]:
+    """Name the low-resolution file by each of `LOW_TEMPLATES`, an ending `_HR_x4` of the stem left out."""
+    plain = re.sub(rf"_HR(_x{scale})?$", "", stem, flags=re.IGNORECASE)
+    return [template.format(stem=plain, scale=scale) for template in LOW_TEMPLATES]
 
 
-def find_set(root: Path, name: str, scale: int) -> ImageSet:
+def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> ImageSet:
     """Find a set by name under a root, in whatever layout it is kept.
 
     Args:
         root: Folder of sets, or the set's own folder.
         name: The set's name in any common spelling.
         scale: The scale wanted.
+        incomplete: Whether low-resolution files may be missing from their folder.
 
     Returns:
-        The set; pairs without a low-resolution file only if there is no folder of them.
+        The set; unless `incomplete`, pairs lack their low-resolution file only if there is no folder of them.
 
     Raises:
         InputError: If the root or the set is not there, holds no pictures, or low-resolution files are missing.
@@ -161,15 +163,47 @@ def find_set(root: Path, name: str, scale: int) -> ImageSet:
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder.")
     for folder, prefix in _homes(root, name):
-        high_folder = _first_with_images(folder, prefix, _HIGH, scale)
-        if high_folder is None and not prefix and _has_images(folder):
-            high_folder = folder
-        if high_folder is not None:
-            low_folder = _first_with_images(folder, prefix, _LOW, scale)
-            return ImageSet(
-                canonical_name(name), scale, high_folder, low_folder, _pairs(high_folder, low_folder, scale)
-            )
+        high = _first_with_images(folder, prefix, _HIGH, scale)
+        if high is None and not prefix and _has_images(folder):
+            high = folder
+        if high is not None:
+            low = _first_with_images(folder, prefix, _LOW, scale)
+            return pair_folders(high, low, scale, canonical_name(name), incomplete=incomplete)
     raise InputError(f"{root}: {unknown_name('set', name, set_names(root)) if set_names(root) else 'holds no sets.'}")
+
+
+def pair_folders(
+    high_folder: Path, low_folder: Path | None, scale: int, name: str, *, incomplete: bool = False
+) -> ImageSet:
+    """Pair the files of two folders.
+
+    Args:
+        high_folder: Folder of high-resolution files.
+        low_folder: Folder of their low-resolution files, if there is one.
+        scale: The scale.
+        name: What to call the set.
+        incomplete: Whether low-resolution files may be missing.
+
+    Returns:
+        The set.
+
+    Raises:
+        InputError: If low-resolution files are missing, or two high-resolution files have the same stem.
+    """
+    high = list_images(high_folder)
+    low = match_low(high, low_folder, scale) if low_folder else [None] * len(high)
+    pairs = tuple(Pair(h.stem, h, found) for h, found in zip(high, low, strict=True))
+    missing = [pair.name for pair in pairs if pair.low is None]
+    if low_folder and missing and not incomplete:
+        raise InputError(
+            f"{low_folder} holds no file for {missing[0]!r} of {high_folder} "
+            f"({len(missing)} of {len(pairs)} missing); complete it, or move it away to have LR made by bicubic."
+        )
+    stems = [pair.name for pair in pairs]
+    double = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
+    if double:
+        raise InputError(f"{high_folder} holds {double!r} twice, with different extensions; keep one of them.")
+    return ImageSet(name, scale, high_folder, low_folder, pairs)
 
 
 def set_names(root: Path) -> list[str]:
@@ -207,25 +241,6 @@ def parse_scales(text: str) -> list[int]:
             raise OptionError(f"Scale {item.strip()!r} is not a whole number from 2 to 8; give for example 2,3,4.")
         scales.append(int(digits))
     return list(dict.fromkeys(scales))
-
-
-def _pairs(high_folder: Path, low_folder: Path | None, scale: int) -> tuple[Pair, ...]:
-    """Pair the files of two folders; all low-resolution files must be there if the folder is."""
-    high = list_images(high_folder)
-    low = match_low(high, low_folder, scale) if low_folder else [None] * len(high)
-    pairs = tuple(Pair(h.stem, h, found) for h, found in zip(high, low, strict=True))
-    if low_folder:
-        missing = [pair.name for pair in pairs if pair.low is None]
-        if missing:
-            raise InputError(
-                f"{low_folder} holds no file for {missing[0]!r} of {high_folder} "
-                f"({len(missing)} of {len(pairs)} missing); complete it, or move it away to have LR made by bicubic."
-            )
-    stems = [pair.name for pair in pairs]
-    double = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
-    if double:
-        raise InputError(f"{high_folder} holds {double!r} twice, with different extensions; keep one of them.")
-    return pairs
 
 
 def _homes(root: Path, name: str) -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,220 @@
+"""`lsm data`: sets downloaded, prepared, and checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lsm.errors import OptionError
+
+if TYPE_CHECKING:
+    from lsm.benchmark.datasets import ImageSet
+    from lsm.data.catalog import Entry
+    from lsm.data.check import Problem
+    from lsm.data.prepare import Prepared
+
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes.", show_default="all cores")]
+_CORES = os.cpu_count() or 1
+
+
+def check(
+    root: Annotated[Path, typer.Argument(help="Folder of sets; or of HR, if LOW is given.")],
+    low: Annotated[Path | None, typer.Argument(help="Folder of LR that belongs to a folder of HR.")] = None,
+    sets: Annotated[str, typer.Option("--sets", help="Names, by commas.", show_default="all that are there")] = "",
+    scales: Annotated[str, typer.Option("--scales", "--scale", help="Scales, by commas.")] = "2,3,4",
+    jobs: Jobs = _CORES,
+) -> None:
+    """Check sets: unreadable files, wrong sizes, missing LR, and LR that shows something else or lies elsewhere.
+
+    Names the first bad picture and lists the others; leaves with 1 if there is any.
+    """
+    from lsm.benchmark.datasets import find_set, pair_folders, parse_scales, set_names
+    from lsm.data.check import check_set
+
+    wanted = parse_scales(scales)
+    if low is not None:
+        if len(wanted) != 1:
+            raise OptionError("For two folders give their one scale: --scale 4.")
+        found = [pair_folders(root, low, wanted[0], root.name, incomplete=True)]
+    else:
+        names = [name.strip() for name in sets.split(",") if name.strip()] or set_names(root)
+        found = [find_set(root, name, scale, incomplete=True) for name in names for scale in wanted]
+        found = _distinct(found)
+    if not found:
+        raise OptionError(f"{root} holds no sets.")
+    problems: list[Problem] = []
+    for image_set in found:
+        mine: list[Problem] = []
+        with _bar(f"{image_set.name} ×{image_set.scale}") as advance:
+            for done, texts in check_set(image_set, jobs):
+                advance(done, len(image_set.pairs))
+                mine += texts
+        low_name = image_set.low_folder.relative_to(root) if image_set.low_folder and low is None else "none"
+        about = f"LR {low_name}" if low is None else f"LR {low}"
+        typer.echo(
+            f"{image_set.name} ×{image_set.scale}: {len(image_set.pairs)} pictures, {about}: "
+            f"{len(mine) or 'no'} problem{'' if len(mine) == 1 else 's'}"
+        )
+        problems += mine
+    if problems:
+        first = problems[0]
+        typer.echo(f"First: {first.image_set} ×{first.scale}, {first.image}: {first.text}")
+        for problem in problems[1:]:
+            typer.echo(f"  {problem.image_set} ×{problem.scale}, {problem.image}: {problem.text}")
+        raise typer.Exit(1)
+
+
+def prepare(
+    source: Annotated[Path, typer.Argument(help="Folder of HR pictures; nothing in it is changed.")],
+    output: Annotated[Path, typer.Argument(help="Folder for HR, LR_bicubic/X… and the rest.")],
+    scales: Annotated[str, typer.Option("--scales", "--scale", help="Scales of LR, by commas.")] = "2,3,4",
+    sub_size: Annotated[
+        int, typer.Option("--sub-size", "--sub_size", help="Also cut sub-images of this side, in HR pixels; 0: none.")
+    ] = 0,
+    sub_step: Annotated[
+        int | None,
+        typer.Option("--sub-step", "--sub_step", help="From one to the next.", show_default="half the size"),
+    ] = None,
+    sub_overlap: Annotated[
+        int | None,
+        typer.Option("--sub-overlap", "--sub_overlap", help="Or what they share: the size less the step."),
+    ] = None,
+    template: Annotated[str, typer.Option("--template", help="Names of LR files.")] = "{}x{scale}",
+    lmdb: Annotated[bool, typer.Option("--lmdb", help="Also make LMDBs as BasicSR reads them.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared in another way.")] = False,
+    jobs: Jobs = _CORES,
+) -> None:
+    """Make a folder ready: HR cropped to a multiple, MATLAB bicubic LR, sub-images, LMDB, meta_info; restartable."""
+    from lsm.benchmark.datasets import parse_scales
+    from lsm.data.prepare import Recipe
+    from lsm.data.prepare import prepare as run
+
+    if sub_step is not None and sub_overlap is not None:
+        raise OptionError("Give --sub-step or --sub-overlap, not both: the one follows from the other.")
+    if not sub_size and (sub_step is not None or sub_overlap is not None):
+        raise OptionError("--sub-step and --sub-overlap need --sub-size.")
+    if sub_overlap is not None:
+        sub_step = sub_size - sub_overlap
+    recipe = Recipe(tuple(parse_scales(scales)), sub_size, sub_size // 2 if sub_step is None else sub_step, template)
+    with _bar("pictures") as advance:
+        prepared = run(source, output, recipe, jobs, overwrite, advance)
+    folders = ["HR", *(f"LR_bicubic/X{scale}" for scale in recipe.scales)]
+    folders += [f"{folder}_sub" for folder in folders] if sub_size else []
+    for folder in folders:
+        typer.echo(_side_files(output, folder, prepared, lmdb))
+    small = [entry.name for entry in prepared if sub_size and not any("_sub/" in file[0] for file in entry.files)]
+    if small:
+        typer.echo(f"{len(small)} pictures are smaller than {sub_size} and give no sub-images: {', '.join(small[:5])}")
+
+
+def download(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sets; none lists them.")] = None,
+    root: Annotated[Path, typer.Option("--root", help="Folder of all sets.")] = Path("datasets"),
+    mirror: Annotated[
+        str | None, typer.Option("--mirror", help="Address of a folder that has the same files; hashes still hold.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the archives after they are unpacked.")] = False,
+) -> None:
+    """Download sets from their owners: resumed where it stopped, sizes and hashes checked, unpacked safely."""
+    from lsm.data.catalog import CATALOG, find_entry
+
+    if not names:
+        for entry in CATALOG:
+            typer.echo(f"{entry.name}: {entry.about}\n  Licence: {entry.licence}")
+        return
+    entries = list(dict.fromkeys(find_entry(name) for name in names))
+    missing = False
+    for entry in entries:
+        typer.echo(f"{entry.name}: {entry.about}\n  Licence: {entry.licence}")
+        if not entry.archives:
+            typer.echo(f"  Cannot be downloaded here. {entry.how_to_get}")
+            missing = True
+    _download(entries, root, mirror, keep)
+    if missing:
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the `lsm` command."""
+    group = typer.Typer(
+        add_completion=False, no_args_is_help=True, help="Download, prepare and check sets of pictures."
+    )
+    for command in (check, prepare, download):
+        group.command()(command)
+    app.add_typer(group, name="data")
+
+
+def _distinct(found: list[ImageSet]) -> list[ImageSet]:
+    """Leave out scales without LR of their own, unless a set has none at all: its HR is then looked at once."""
+    kept: list[ImageSet] = []
+    for image_set in found:
+        others = [other for other in found if other.name == image_set.name]
+        folders = {(other.high_folder, other.low_folder) for other in kept}
+        if image_set.low_folder is None and any(other.low_folder for other in others):
+            continue
+        if (image_set.high_folder, image_set.low_folder) not in folders:
+            kept.append(image_set)
+    return kept
+
+
+def _side_files(output: Path, folder: str, prepared: list[Prepared], lmdb: bool) -> str:
+    """Write the list of a folder, and its LMDB if wanted; say what was made."""
+    from lsm.data.lmdb import files_in, write_lmdb, write_meta_info
+
+    files = files_in(prepared, folder)
+    flat = folder.replace("/", "_")
+    write_meta_info(files, output / f"meta_info_{flat}.txt")
+    made = [f"meta_info_{flat}.txt"]
+    if lmdb and files:
+        # HR and LR of a picture must have the same key: that of HR.
+        twins = files_in(prepared, "HR_sub" if folder.endswith("_sub") else "HR")
+        with _bar(f"{flat}.lmdb") as advance:
+            write_lmdb(output, files, [Path(name).stem for name, _, _ in twins], output / f"{flat}.lmdb", advance)
+        made.append(f"{flat}.lmdb")
+    return f"{output / folder}: {len(files)} pictures; {', '.join(made)}"
+
+
+def _download(entries: list[Entry], root: Path, mirror: str | None, keep: bool) -> None:
+    """Fetch every archive once, however many sets are in it, and unpack what was asked for."""
+    import dataclasses
+
+    from lsm.data.archives import extract
+    from lsm.data.download import fetch
+
+    members: dict[object, list[str]] = {}
+    for entry in entries:
+        for archive in entry.archives:
+            members.setdefault(archive, []).extend(entry.members)
+    for entry in entries:
+        for archive in entry.archives:
+            if archive not in members:
+                continue
+            wanted = members.pop(archive)
+            source = dataclasses.replace(archive, url=f"{mirror.rstrip('/')}/{archive.name}") if mirror else archive
+            with _bar(archive.name, in_bytes=True) as advance:
+                path, sha256 = fetch(source, root / "downloads", advance)
+            known = "as published" if archive.sha256 or archive.md5 else "no hash is published"
+            typer.echo(f"{path.name}: SHA-256 {sha256}, {known}")
+            with _bar("unpacking") as advance:
+                files = extract(path, root / archive.folder, wanted, advance)
+            typer.echo(f"{path.name}: {len(files)} files in {root / archive.folder}")
+            if not keep:
+                path.unlink()
+
+
+@contextmanager
+def _bar(title: str, in_bytes: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a progress bar on the terminal; it takes what is done and what there is in all."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Feeding training and benchmark: sets downloaded, prepared, and checked (how they look: benchmark/datasets.py)."""

@@ -1,0 +1,153 @@
+"""Checking sets before anything relies on them: files that cannot be read, wrong sizes, missing and misaligned LR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lsm.benchmark.datasets import ImageSet, Pair, list_images, low_stems
+from lsm.benchmark.metrics import rgb_to_y
+from lsm.benchmark.resize import imresize
+from lsm.data.parallel import in_order
+from lsm.errors import InputError
+from lsm.inference.image_io import read_rgb
+
+_REACH = 3  # largest shift looked for, in low-resolution pixels
+_SHIFT_LIMIT = 0.3  # of a low-resolution pixel; resampling without antialiasing about another centre shifts by 0.375
+_LIKENESS_LIMIT = 0.8  # correlation with the bicubic LR; noise, blur and JPEG leave more
+_FLAT = 2.0  # standard deviation below which a picture has nothing to align
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a picture.
+
+    Attributes:
+        image_set: Name of the set.
+        scale: Scale.
+        image: Name of the picture.
+        text: What is wrong, with the file's name.
+    """
+
+    image_set: str
+    scale: int
+    image: str
+    text: str
+
+
+def check_set(image_set: ImageSet, jobs: int = 1) -> Iterator[tuple[int, list[Problem]]]:
+    """Check every picture of a set.
+
+    Args:
+        image_set: The set; pairs may lack their LR.
+        jobs: Processes.
+
+    Yields:
+        After each picture the number of pictures done, and what is wrong with it; last, files of LR without HR.
+    """
+    tasks = [(pair, image_set.scale, image_set.low_folder) for pair in image_set.pairs]
+    done = 0
+    checked = zip(image_set.pairs, in_order(check_pair, tasks, jobs), strict=True)
+    for done, (pair, texts) in enumerate(checked, 1):
+        yield done, [Problem(image_set.name, image_set.scale, pair.name, text) for text in texts]
+    yield (
+        done,
+        [
+            Problem(image_set.name, image_set.scale, path.stem, f"{path}: LR without HR in {image_set.high_folder}.")
+            for path in _strays(image_set)
+        ],
+    )
+
+
+def check_pair(pair: Pair, scale: int, low_folder: Path | None = None) -> list[str]:
+    """Check one picture.
+
+    Args:
+        pair: Its files.
+        scale: The scale.
+        low_folder: Where its LR should be; none if the set has no LR.
+
+    Returns:
+        What is wrong, in sentences that name the files; empty if all is well.
+    """
+    try:
+        high = read_rgb(pair.high)
+    except InputError as error:
+        return [str(error)]
+    if pair.low is None:
+        return [f"{pair.high}: has no LR in {low_folder}."] if low_folder else []
+    try:
+        low = read_rgb(pair.low)
+    except InputError as error:
+        return [str(error)]
+    height, width = (side // scale for side in high.shape[:2])
+    if low.shape[:2] != (height, width):
+        return [
+            f"{pair.low}: is {low.shape[1]}×{low.shape[0]}, but {pair.high.name}, {high.shape[1]}×{high.shape[0]}, "
+            f"at ×{scale} needs {width}×{height}."
+        ]
+    if min(height, width) == 0:
+        return [f"{pair.high}: {high.shape[1]}×{high.shape[0]} is too small for ×{scale}."]
+    fault = misalignment(high[: height * scale, : width * scale], low)
+    return [f"{pair.low}: {fault} than {pair.high.name}."] if fault else []
+
+
+def misalignment(high: np.ndarray, low: np.ndarray) -> str | None:
+    """Compare the contents of a pair.
+
+    LR is set against the bicubic LR of HR: whole-pixel shifts are tried one by one, and what remains is estimated from
+    the gradients, so that a shift of a third of a pixel shows, as sampling without a common centre causes.
+
+    Args:
+        high: `(rH, rW, 3)` uint8.
+        low: `(H, W, 3)` uint8.
+
+    Returns:
+        What is wrong, to be followed by "than" and a name; none if the two agree, or are too flat or small to tell.
+    """
+    expected = rgb_to_y(imresize(high, low.shape[:2]))
+    given = rgb_to_y(low)
+    if min(given.shape) < 4 * _REACH or expected.std() < _FLAT:
+        return None
+    reach = range(-_REACH, _REACH + 1)
+    errors = {(dy, dx): _error(expected, given, dy, dx) for dy in reach for dx in reach}
+    dy, dx = min(errors, key=lambda shift: (errors[shift], abs(shift[0]) + abs(shift[1])))
+    inner = expected[_REACH:-_REACH, _REACH:-_REACH]
+    moved = _moved(given, dy, dx)
+    if moved.std() < _FLAT or np.corrcoef(inner.ravel(), moved.ravel())[0, 1] < _LIKENESS_LIMIT:
+        return "shows something else"
+    fine_y, fine_x = _fine_shift(inner, moved)
+    if max(abs(dy + fine_y), abs(dx + fine_x)) > _SHIFT_LIMIT:
+        return f"lies {dx + fine_x:+.2f}, {dy + fine_y:+.2f} LR pixels (right, down) elsewhere"
+    return None
+
+
+def _moved(picture: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """Cut the inner part of a picture, looked at `(dy, dx)` further."""
+    height, width = picture.shape
+    return picture[_REACH + dy : height - _REACH + dy, _REACH + dx : width - _REACH + dx]
+
+
+def _error(expected: np.ndarray, given: np.ndarray, dy: int, dx: int) -> float:
+    difference = _moved(given, dy, dx) - expected[_REACH:-_REACH, _REACH:-_REACH]
+    return float(np.mean((difference - difference.mean()) ** 2))  # another brightness is no shift
+
+
+def _fine_shift(expected: np.ndarray, given: np.ndarray) -> tuple[float, float]:
+    """Estimate the shift, less than a pixel, of `given` against `expected` by least squares on the gradients."""
+    slope_y, slope_x = np.gradient(expected)
+    difference = given - expected
+    slopes = np.stack([slope_y.ravel(), slope_x.ravel(), np.ones(expected.size)])
+    solution, *_ = np.linalg.lstsq(slopes.T, -difference.ravel(), rcond=None)
+    return float(solution[0]), float(solution[1])
+
+
+def _strays(image_set: ImageSet) -> Iterable[Path]:
+    """List files of LR that belong to no file of HR."""
+    if image_set.low_folder is None:
+        return []
+    known = {stem.lower() for pair in image_set.pairs for stem in low_stems(pair.name, image_set.scale)}
+    return [path for path in list_images(image_set.low_folder) if path.stem.lower() not in known]
