@@ -84,7 +84,7 @@ class MixtureDataset(Dataset[Pair]):
         return SIGNALS[rng.choice(list(SIGNALS))](rng, self.length, self.rate)
 
     def _from_file(self, rng: np.random.Generator, files: Sequence[Path]) -> np.ndarray:
-        return read_crop(files[rng.integers(len(files))], self.rate, self.length, rng)
+        return read_crop(files[int(rng.integers(len(files)))], self.rate, self.length, rng)
 
     def _noise(self, rng: np.random.Generator) -> np.ndarray:
         if self.recipe.noise:

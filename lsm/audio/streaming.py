@@ -1,10 +1,14 @@
-"""The causal denoiser: a short-time spectrum, an LRU-UNet over its frames, and a complex filter for each frame.
+"""The causal denoiser: a short-time spectrum, an LRU-UNet over its frames, and a filter for each frame.
+
+Each bin of the spectrum also drives a few fixed linear recurrent units, resonators that split the bin into finer
+frequencies with a longer memory. Where a tone holds, the filter can take their states instead of the bin itself.
 
 Whole signals and streams of chunks give the same numbers; the delay is one window.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,6 +33,8 @@ class DenoiserState:
     """Denoised samples (B, window − hop) to which the next frames still add."""
     level: tuple[Tensor, Tensor]
     """Decaying sums of the frames' energies and of their weights, each (B, 1)."""
+    resonators: tuple[Tensor, Tensor]
+    """States of the resonators, real and imaginary part, each (B, bins·resonators)."""
     network: StreamState
     """State of the LRU-UNet."""
 
@@ -37,7 +43,9 @@ class StreamingDenoiser(nn.Module):
     """Causal denoiser of one channel: (B, 1, T) → (B, 1, T).
 
     Frames of `window` samples every `hop` → spectrum, divided by the running level → compressed → Linear → causal
-    LRU-UNet → Linear → for each bin a complex factor and a complex summand → frames, overlapped and added.
+    LRU-UNet → Linear → four numbers for each bin. These and the magnitudes of the bin and of its resonators go through
+    two convolutions along frequency, which give a complex factor for the bin and a real one for each resonator; the
+    weighted sum is the denoised spectrum → frames, overlapped and added.
 
     Args:
         window: Samples of a frame, a multiple of `hop`; the algorithmic latency.
@@ -45,10 +53,15 @@ class StreamingDenoiser(nn.Module):
         d_model: Channels of the LRU-UNet's first stage.
         d_state: States of its LRUs.
         n_layers: Its stages, each with a factor of 2.
-        memory: Frames after which the running level has forgotten a third.
+        memory: Frames after which the running level has forgotten two thirds.
+        resonators: Resonators of each bin.
+        radius: |λ| of the resonators.
+        local: Channels between the two convolutions along frequency.
     """
 
     analysis: Tensor
+    poles_re: Tensor
+    poles_im: Tensor
 
     def __init__(
         self,
@@ -58,11 +71,14 @@ class StreamingDenoiser(nn.Module):
         d_state: int = 128,
         n_layers: int = 1,
         memory: int = 250,
+        resonators: int = 8,
+        radius: float = 0.9,
+        local: int = 24,
     ) -> None:
         super().__init__()
         self.settings = {
             **{"window": window, "hop": hop, "d_model": d_model, "d_state": d_state},
-            **{"n_layers": n_layers, "memory": memory},
+            **{"n_layers": n_layers, "memory": memory, "resonators": resonators, "radius": radius, "local": local},
         }
         self.window, self.hop, self.decay = window, hop, 1 - 1 / memory
         # The square root of a Hann window, used twice; its squares add up to window / (2·hop) at every sample.
@@ -73,10 +89,17 @@ class StreamingDenoiser(nn.Module):
         self.network = LRUUNet(d_model, d_state, n_layers, 2, causal=True, r_min=0.3, r_max=0.999)
         self.norm = nn.LayerNorm(d_model)
         self.decode = nn.Linear(d_model, 4 * bins)
-        with torch.no_grad():  # begins as a filter that halves every bin and adds nothing
-            self.decode.weight.mul_(0.1)
-            self.decode.bias.zero_()
-            self.decode.bias[:bins] = 0.5
+        poles = resonator_poles(bins, resonators, radius, 2 * math.pi * hop / window)
+        self.resonators, self.gain = resonators, 1 - radius
+        self.register_buffer("poles_re", poles.real, persistent=False)
+        self.register_buffer("poles_im", poles.imag, persistent=False)
+        self.local_in = nn.Conv2d(5 + resonators, local, (1, 3), padding=(0, 1))
+        self.local_mid = nn.Conv2d(local, local, (1, 3), padding=(0, 1))
+        self.local_out = nn.Conv2d(local, 2 + resonators, (1, 3), padding=(0, 1))
+        with torch.no_grad():  # begins near a filter that halves every bin
+            self.local_out.weight.mul_(0.1)
+            self.local_out.bias.zero_()
+            self.local_out.bias[0] = 0.5
 
     @property
     def latency(self) -> int:
@@ -91,7 +114,7 @@ class StreamingDenoiser(nn.Module):
         spectra = self._spectra(padded)
         level, _ = self._level(spectra, self._no_level(len(noisy)))
         features = self.encode(_compress(spectra / level)).transpose(1, 2)
-        filtered = self._filter(spectra, level, self.network(features))
+        filtered, _ = self._filter(spectra, level, self.network(features), self._no_resonance(len(noisy)))
         return self._overlap(filtered)[:, None, self.latency : self.latency + length]
 
     def initial_state(self, batch: int) -> DenoiserState:
@@ -100,6 +123,7 @@ class StreamingDenoiser(nn.Module):
             samples=self.analysis.new_zeros(batch, self.latency),
             tail=self.analysis.new_zeros(batch, self.latency),
             level=self._no_level(batch),
+            resonators=self._no_resonance(batch),
             network=self.network.initial_state(batch),
         )
 
@@ -122,10 +146,11 @@ class StreamingDenoiser(nn.Module):
         level, sums = self._level(spectra, state.level)
         features = self.encode(_compress(spectra / level)).transpose(1, 2)
         mixed, network = self.network.stream(features, state.network)
-        added = self._overlap(self._filter(spectra, level, mixed))
+        filtered, resonators = self._filter(spectra, level, mixed, state.resonators)
+        added = self._overlap(filtered)
         done = hops * self.hop
         added = added + F.pad(state.tail, (0, done))
-        return added[:, None, :done], DenoiserState(waiting[:, done:], added[:, done:], sums, network)
+        return added[:, None, :done], DenoiserState(waiting[:, done:], added[:, done:], sums, resonators, network)
 
     def _no_level(self, batch: int) -> tuple[Tensor, Tensor]:
         return self.analysis.new_zeros(batch, 1), self.analysis.new_zeros(batch, 1)
@@ -142,17 +167,50 @@ class StreamingDenoiser(nn.Module):
         weight = linear_scan(decay, torch.ones_like(power), before[1])
         return (energy / weight).sqrt().clamp_min(_SILENCE), (energy[:, -1], weight[:, -1])
 
-    def _filter(self, spectra: Tensor, level: Tensor, mixed: Tensor) -> Tensor:
-        """Apply what the network says, (B, C, K), to the spectra (B, K, bins)."""
-        parts = self.decode(self.norm(mixed.transpose(1, 2))).chunk(4, dim=-1)
-        return spectra * torch.complex(parts[0], parts[1]) + torch.complex(parts[2], parts[3]) * level
+    def _no_resonance(self, batch: int) -> tuple[Tensor, Tensor]:
+        zeros = self.poles_re.new_zeros(batch, len(self.poles_re))
+        return zeros, zeros
+
+    def _filter(
+        self, spectra: Tensor, level: Tensor, mixed: Tensor, before: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Apply what the network says, (B, C, K), to the spectra (B, K, bins); also return the resonators' states."""
+        drive = spectra.repeat_interleave(self.resonators, dim=-1) * self.gain
+        states = linear_scan((self.poles_re, self.poles_im), (drive.real, drive.imag), before)
+        fine = torch.complex(*states).unflatten(-1, (-1, self.resonators))
+        loud = torch.cat([spectra[..., None], fine], dim=-1).abs() / level[..., None]
+        context = self.decode(self.norm(mixed.transpose(1, 2))).unflatten(-1, (-1, 4))
+        # (B, K, bins, channels) seen as a picture with its channels last in memory, which convolutions run fastest on
+        picture = torch.cat([context, (loud + 1e-6).sqrt()], dim=-1).permute(0, 3, 1, 2)
+        hidden = F.silu(self.local_mid(F.silu(self.local_in(picture))))
+        factors = self.local_out(hidden).permute(0, 2, 3, 1)
+        kept = spectra * torch.complex(factors[..., 0], factors[..., 1]) + (fine * factors[..., 2:]).sum(dim=-1)
+        return kept, (states[0][:, -1], states[1][:, -1])
 
     def _overlap(self, spectra: Tensor) -> Tensor:
         """Transform back and add overlapping frames: (B, K, bins) → (B, (K − 1)·hop + window)."""
         frames = torch.fft.irfft(spectra, self.window, norm="ortho") * self.analysis
         parts = frames.unflatten(-1, (-1, self.hop)).unbind(dim=2)
         last = len(parts) - 1
-        return sum(F.pad(part.flatten(1), (i * self.hop, (last - i) * self.hop)) for i, part in enumerate(parts))
+        shifted = [F.pad(part.flatten(1), (i * self.hop, (last - i) * self.hop)) for i, part in enumerate(parts)]
+        return torch.stack(shifted).sum(dim=0)
+
+
+def resonator_poles(bins: int, resonators: int, radius: float, turn: float) -> Tensor:
+    """Place the poles of the resonators of each bin evenly over the bin's width.
+
+    Args:
+        bins: Bins of the spectrum.
+        resonators: Poles of each bin.
+        radius: |λ| of all.
+        turn: Phase between neighbouring bins after one hop, in radians.
+
+    Returns:
+        Complex (bins·resonators,): those of the first bin, then those of the second …
+    """
+    offsets = (torch.arange(resonators) + 0.5) / resonators - 0.5
+    phases = turn * (torch.arange(bins)[:, None] + offsets).double()
+    return torch.polar(torch.full_like(phases, radius), phases).to(torch.complex64).flatten()
 
 
 def _compress(spectra: Tensor) -> Tensor:

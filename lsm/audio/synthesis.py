@@ -79,8 +79,7 @@ def voice(rng: np.random.Generator, length: int, rate: int) -> np.ndarray:
     out = np.zeros((frames + 3, hop))
     for part in range(4):  # a piece is four hops long
         out[part : part + frames] += pieces[:, part * hop : (part + 1) * hop]
-    out = out.ravel()
-    return _peak(out[window : window + length], rng.uniform(0.2, 0.9))
+    return _peak(out.ravel()[window : window + length], rng.uniform(0.2, 0.9))
 
 
 def coloured_noise(rng: np.random.Generator, length: int, rate: int) -> np.ndarray:
@@ -121,7 +120,8 @@ def hum(rng: np.random.Generator, length: int, rate: int) -> np.ndarray:
 
 def babble(rng: np.random.Generator, length: int, rate: int) -> np.ndarray:
     """Make the murmur of three to five voices."""
-    return np.mean([voice(rng, length, rate) for _ in range(rng.integers(3, 6))], axis=0, dtype=np.float32)
+    voices = np.stack([voice(rng, length, rate) for _ in range(rng.integers(3, 6))])
+    return voices.mean(axis=0)
 
 
 SIGNALS: dict[str, Maker] = {"chirp": chirp, "modulated": modulated_harmonics, "voice": voice}

@@ -22,9 +22,8 @@ class Gain(StreamingDenoiser):
     def __init__(self, gain=1.0):
         super().__init__(window=64, hop=16, d_model=4, d_state=3)
         with torch.no_grad():
-            self.decode.weight.zero_()
-            self.decode.bias.zero_()
-            self.decode.bias[:33] = gain
+            self.local_out.weight.zero_()
+            self.local_out.bias[0] = gain
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ def network():
 def test_frames_add_up_to_the_signal():
     network = StreamingDenoiser(window=16, hop=4, d_model=4, d_state=3)
     with torch.no_grad():
-        network.decode.weight.zero_()
-        network.decode.bias[: 16 // 2 + 1] = 1.0
+        network.local_out.weight.zero_()
+        network.local_out.bias[0] = 1.0
     signal = torch.randn(2, 1, 53)
     torch.testing.assert_close(network(signal), signal, atol=1e-5, rtol=1e-5)
 
@@ -55,3 +55,20 @@ def test_level_of_the_signal_does_not_matter(network):
 def test_any_length_and_silence(network, length):
     assert network(torch.zeros(1, 1, length)).isfinite().all()
     assert network(torch.randn(2, 1, length)).shape == (2, 1, length)
+
+
+def test_resonators_follow_a_steady_tone_and_reject_noise():
+    network = StreamingDenoiser(window=64, hop=16, d_model=4, d_state=3, resonators=8, radius=0.9)
+    time = torch.arange(6400)
+    tone, noise = torch.cos(2 * torch.pi * 0.1171 * time), torch.randn(6400)
+    peaks = []
+    for signal in (tone, noise):
+        spectra = network._spectra(signal[None])
+        drive = spectra.repeat_interleave(8, dim=-1) * network.gain
+        poles = torch.complex(network.poles_re, network.poles_im)
+        state = torch.zeros_like(drive[:, 0])
+        for k in range(drive.shape[1]):
+            state = poles * state + drive[:, k]
+        peaks.append((state.abs().max() / spectra[:, -1].abs().max()).item())
+    assert peaks[0] > 0.65
+    assert peaks[1] < 0.5
