@@ -6,16 +6,16 @@ import datetime
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 import torch
 
 from lsm.benchmark.evaluate import Work, evaluate
 from lsm.benchmark.methods import Method, MethodSpec
+from lsm.benchmark.pool import worker_pool
 from lsm.benchmark.results import Row
 from lsm.benchmark.settings import Settings
 from lsm.errors import OptionError
@@ -92,8 +92,7 @@ def run_all(work: Sequence[Assignment], settings: Settings, jobs: int) -> Iterat
             yield _run_one(item, settings)
         return
     threads = max(1, torch.get_num_threads() // jobs)
-    # Spawned, since a forked process cannot use CUDA, nor the thread pools that torch has already started.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+    with worker_pool(jobs, __name__, threads) as pool:
         futures = [pool.submit(_run_one, item, settings) for item in work]
         try:
             for future in as_completed(futures):

@@ -60,10 +60,10 @@ def select(names: str, scales: Iterable[int]) -> list[Published]:
     rows = [row for row in published() if row.scale in scales]
     if names == "all":
         return rows
-    wanted = {_plain(name) for name in names.split(",")} if names != "none" else set()
+    wanted = {_plain(name): name.strip() for name in names.split(",")} if names != "none" else {}
     known = {_plain(row.method): row.method for row in published()}
-    for name in wanted - set(known):
-        raise OptionError(unknown_name("published method", name, known.values()))
+    for plain in wanted.keys() - known.keys():
+        raise OptionError(unknown_name("published method", wanted[plain], known.values()))
     return [row for row in rows if _plain(row.method) in wanted]
 
 

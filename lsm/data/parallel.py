@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from lsm.benchmark.pool import worker_pool
 from lsm.errors import OptionError
 
 T = TypeVar("T")
@@ -32,8 +31,7 @@ def in_order(work: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int
         for task in tasks:
             yield work(*task)
         return
-    # Spawned, since forking a process in which torch runs threads may lock up.
-    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
+    with worker_pool(min(jobs, len(tasks)), work.__module__) as pool:
         futures = [pool.submit(work, *task) for task in tasks]
         try:
             for future in futures:
