@@ -36,6 +36,7 @@ class FileReport:
         clipped: Samples of the result beyond full scale that an integer format had to clip.
         real_time_factor: Computing time over length, with reading, resampling and writing.
         latency: Algorithmic latency in seconds with which a stream would run; None if the network looks ahead.
+        cutoff: Frequency in Hz above which resampling left nothing; None if the file was not resampled down.
     """
 
     seconds: float
@@ -44,6 +45,7 @@ class FileReport:
     clipped: int
     real_time_factor: float
     latency: float | None
+    cutoff: float | None
 
 
 def denoise_file(
@@ -89,7 +91,8 @@ def denoise_file(
         raise InputError(f"{error.filename or source}: {error.strerror or error}") from error
     network = denoiser.network
     latency = network.window / denoiser.rate if isinstance(network, StreamingDenoiser) else None
-    return FileReport(seconds, rate, channels, clipped, (time.perf_counter() - start) / seconds, latency)
+    cutoff = denoiser.rate / 2 if rate > denoiser.rate else None
+    return FileReport(seconds, rate, channels, clipped, (time.perf_counter() - start) / seconds, latency, cutoff)
 
 
 def _pump(

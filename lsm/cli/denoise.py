@@ -87,8 +87,10 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[Path, FileRep
             bars.update(task, completed=done, total=total)
 
         def say(source: Path, result: FileReport | Exception) -> None:
-            failed = isinstance(result, Exception)
-            console.print(f"[red]skipped[/red]  {escape(str(result))}" if failed else escape(_line(source, result)))
+            if isinstance(result, Exception):
+                console.print(f"[red]skipped[/red]  {escape(str(result))}")
+            else:
+                console.print(escape(_line(source, result)))
 
         yield advance, say
 
@@ -99,8 +101,8 @@ def _line(source: Path, report: FileReport) -> str:
     parts.append(f"real-time factor {report.real_time_factor:.3f}")
     if report.latency is not None:
         parts.append(f"algorithmic latency {1000 * report.latency:.0f} ms")
-    if report.rate > 16000:
-        parts.append("nothing above 8 kHz is kept")
+    if report.cutoff is not None:
+        parts.append(f"nothing above {report.cutoff / 1000:g} kHz is kept")
     if report.clipped:
         parts.append(f"{report.clipped} samples clipped")
     return ", ".join(parts)
@@ -144,10 +146,25 @@ def denoise_train(
         torch.set_num_threads(threads)
     best = train(
         TrainOptions(
-            **{"out": out, "kind": network, "settings": arguments, "clean": clean, "noise": noise, "noisy": noisy},
-            **{"snr": parse_range(snr), "synthetic": synthetic, "simple": simple, "seconds": seconds, "batch": batch},
-            **{"epochs": epochs, "epoch_steps": epoch_steps, "rate_peak": lr, "patience": patience},
-            **{"workers": workers, "seed": seed, "resume": resume, "tensorboard": tensorboard},
+            out=out,
+            kind=network,
+            settings=arguments,
+            clean=clean,
+            noise=noise,
+            noisy=noisy,
+            snr=parse_range(snr),
+            synthetic=synthetic,
+            simple=simple,
+            seconds=seconds,
+            batch=batch,
+            epochs=epochs,
+            epoch_steps=epoch_steps,
+            rate_peak=lr,
+            patience=patience,
+            workers=workers,
+            seed=seed,
+            resume=resume,
+            tensorboard=tensorboard,
         )
     )
     print(f"Best validation SI-SDR {best:.2f} dB: {out / 'best.safetensors'}")
