@@ -30,7 +30,7 @@ def convert(
     state = read_checkpoint(checkpoint, key).state
     state.setdefault("_extra_state", model.state_dict()["_extra_state"])
     model.load_state_dict(state)
-    about = {"training_set": training_set, "iterations": str(iterations), "licence": licence}
+    about = {"training_set": training_set, "iterations": str(iterations), "licence": licence, "averaging": key}
     save_model(model, output, about)
     typer.echo(f"{output}: {output.stat().st_size:,} bytes, {about}")
 

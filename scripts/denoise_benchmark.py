@@ -80,8 +80,9 @@ def timing(denoiser: Denoiser) -> str:
         denoise_single(denoiser, signal)
         times.append(time.perf_counter() - start)
     network = denoiser.network
-    causal = isinstance(network, StreamingDenoiser)
-    latency = f"{1000 * network.window / denoiser.rate:.0f} ms" if causal else "looks ahead"
+    latency = "looks ahead"
+    if isinstance(network, StreamingDenoiser):
+        latency = f"{1000 * network.window / denoiser.rate:.0f} ms"
     return f"{min(times) / 10:.4f} | {latency}"
 
 

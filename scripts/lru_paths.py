@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import typer
@@ -45,9 +46,12 @@ def main(largest: int = 2**20) -> None:
             states = run(tuple(a), tuple(b))
             return states[0].sum() + states[1].sum()
 
+        def both_ways(run: Callable, forward: Callable = forward) -> None:
+            forward(run).backward()
+
         with torch.no_grad():
-            alone = [cpu_ms(lambda run=run: forward(run)) for run in (linear_scan, convolve_fft)]
-        both = [cpu_ms(lambda run=run: forward(run).backward()) for run in (linear_scan, convolve_fft)]
+            alone = [cpu_ms(partial(forward, run)) for run in (linear_scan, convolve_fft)]
+        both = [cpu_ms(partial(both_ways, run)) for run in (linear_scan, convolve_fft)]
         numbers = batch * states * length
         mark = "fft" if numbers <= FFT_MOST_NUMBERS else "scan"
         print(f"{batch:3} {states:4} {length:6} {numbers:8}  {alone[0]:8.2f} {alone[1]:8.2f} {both[0]:10.2f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import typer
@@ -56,9 +57,9 @@ def main(threads: int = 2, repeats: int = 7) -> None:
         looped.load_state_dict(network.state_dict())
         with torch.inference_mode():
             difference = (network(second) - looped(second)).abs().max().item()
-            ours, loop = (least_ms(lambda net=net: net(second), repeats) for net in (network, looped))
+            ours, loop = (least_ms(partial(net, second), repeats) for net in (network, looped))
             tokens = torch.randn(1, 16000 >> len(features), size)
-            bottom = [least_ms(lambda net=net, tokens=tokens: net.lru(tokens), repeats) for net in (network, looped)]
+            bottom = [least_ms(partial(net.lru, tokens), repeats) for net in (network, looped)]
         print(f"features {features}: {ours:.1f} ms, real-time factor {ours / 1000:.4f}; with the loop {loop:.1f} ms "
               f"({loop / ours:.1f} times); the LRU alone {bottom[0]:.2f} and {bottom[1]:.2f} ms "
               f"({bottom[1] / bottom[0]:.1f} times); outputs differ by {difference:.1e}")  # fmt: skip
