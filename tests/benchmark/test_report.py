@@ -1,8 +1,6 @@
 import csv
 import dataclasses
 import json
-import os
-import pathlib
 import re
 import sys
 
@@ -49,11 +47,8 @@ def test_published_rows():
         select("SRCN", [2])
 
 
-def test_published_rows_are_those_of_the_reference():
-    shared = os.environ.get("LSM_SHARED")
-    if not shared:
-        pytest.skip("LSM_SHARED is unset: no reference table")
-    with (pathlib.Path(shared) / "reference" / "published_sr.csv").open() as file:
+def test_published_rows_are_those_of_the_reference(shared):
+    with (shared / "reference" / "published_sr.csv").open() as file:
         reference = list(csv.DictReader(file))
     assert len(reference) == len(published())
     for line, row in zip(reference, published(), strict=True):
