@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 
 import torch
 
+from lsm.errors import InputError
 
-def worker_pool(jobs: int, preload: str, threads: int = 1) -> ProcessPoolExecutor:
-    """Make a pool of processes.
+
+@contextmanager
+def worker_pool(jobs: int, preload: str, threads: int = 1) -> Iterator[ProcessPoolExecutor]:
+    """Start a pool of processes, and end it with the block, tasks not yet begun left out.
 
     Args:
         jobs: How many.
         preload: Module whose import takes long; where the system can, it is imported once for all workers.
         threads: Threads of torch in each.
 
-    Returns:
-        The pool; use it as a context.
+    Raises:
+        InputError: If a process is killed, as happens when memory runs out.
     """
-    if "forkserver" not in get_all_start_methods():  # Windows
-        return ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,))
-    context = get_context("forkserver")
-    context.set_forkserver_preload([preload])
-    return ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,))
+    # Windows has no fork server; there each worker imports everything itself.
+    method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+    context = get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([preload])
+    pool = ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,))
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise InputError(f"One of {jobs} processes was killed, perhaps for memory; try fewer --jobs.") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

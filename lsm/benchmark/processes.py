@@ -93,12 +93,8 @@ def run_all(work: Sequence[Assignment], settings: Settings, jobs: int) -> Iterat
         return
     threads = max(1, torch.get_num_threads() // jobs)
     with worker_pool(jobs, __name__, threads) as pool:
-        futures = [pool.submit(_run_one, item, settings) for item in work]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for future in as_completed([pool.submit(_run_one, item, settings) for item in work]):
+            yield future.result()
 
 
 def _run_one(item: Assignment, settings: Settings) -> Row:

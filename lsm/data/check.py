@@ -16,6 +16,7 @@ from lsm.errors import InputError
 from lsm.inference.image_io import read_rgb
 
 _REACH = 3  # largest shift looked for, in low-resolution pixels
+_SMALL = 24  # LR pixels of a side below which too little is left within the reach of all shifts
 _SHIFT_LIMIT = 0.3  # of a low-resolution pixel; resampling without antialiasing about another centre shifts by 0.375
 _LIKENESS_LIMIT = 0.8  # correlation with the bicubic LR; noise, blur and JPEG leave more
 _FLAT = 2.0  # standard deviation below which a picture has nothing to align
@@ -110,12 +111,12 @@ def misalignment(high: np.ndarray, low: np.ndarray) -> str | None:
     """
     expected = rgb_to_y(imresize(high, low.shape[:2]))
     given = rgb_to_y(low)
-    if min(given.shape) < 4 * _REACH or expected.std() < _FLAT:
+    inner = expected[_REACH:-_REACH, _REACH:-_REACH]
+    if min(given.shape) < _SMALL or inner.std() < _FLAT:
         return None
     reach = range(-_REACH, _REACH + 1)
     errors = {(dy, dx): _error(expected, given, dy, dx) for dy in reach for dx in reach}
     dy, dx = min(errors, key=lambda shift: (errors[shift], abs(shift[0]) + abs(shift[1])))
-    inner = expected[_REACH:-_REACH, _REACH:-_REACH]
     moved = _moved(given, dy, dx)
     if moved.std() < _FLAT or np.corrcoef(inner.ravel(), moved.ravel())[0, 1] < _LIKENESS_LIMIT:
         return "shows something else"

@@ -32,9 +32,5 @@ def in_order(work: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int
             yield work(*task)
         return
     with worker_pool(min(jobs, len(tasks)), work.__module__) as pool:
-        futures = [pool.submit(work, *task) for task in tasks]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for future in [pool.submit(work, *task) for task in tasks]:
+            yield future.result()

@@ -38,11 +38,11 @@ def source(tmp_path: Path) -> Path:
 
 def test_prepared_folders_pass_the_check(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "sets" / "Mine"
-    options = ("--scales", "2,4", "--sub-size", 48, "--sub-overlap", 16, "--lmdb", "--jobs", 1)
+    options = ("--scales", "2,4", "--sub-size", 96, "--sub-overlap", 64, "--lmdb", "--jobs", 1)
     code, said, _ = run(capfd, "prepare", source, output, *options)
     assert code == 0
     assert (output / "HR_sub.lmdb" / "data.mdb").is_file()
-    assert (output / "meta_info_LR_bicubic_X4_sub.txt").read_text().splitlines()[0] == "p0_s001.png (12,12,3)"
+    assert (output / "meta_info_LR_bicubic_X4_sub.txt").read_text().splitlines()[0] == "p0_s001.png (24,24,3)"
     high, low = (
         [line.split()[0] for line in (output / f"{name}.lmdb" / "meta_info.txt").read_text().splitlines()]
         for name in ("HR", "LR_bicubic_X4")
