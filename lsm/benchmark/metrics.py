@@ -17,7 +17,7 @@ of the scale; LR files where given, else MATLAB bicubic (antialiased) of that HR
 each side; Y of BT.601 (MATLAB rgb2ycbcr, 16 to 235, not rounded) from 8-bit RGB; PSNR with peak 255; SSIM with an 11x11
 Gaussian window of sigma 1.5, K1 0.01, K2 0.03, valid region only, float64; the mean of per-image values; whole images,
 no self-ensemble unless the name ends in "+". classical-sr-rgb: the same on R, G and B, PSNR over all three together,
-SSIM as the mean of the three."""
+SSIM as the mean of the three. What departs from this is in the name: -tiled-SIDE-OVERLAP, -bf16, -fp16."""
 
 Channel = Literal["y", "rgb"]
 CHANNELS: tuple[str, ...] = ("y", "rgb")
