@@ -66,7 +66,7 @@ def _figure(
             for line in lines:
                 if name in line.values:
                     _point(axes, line, line.values[name][0], cost.get((line.label, name)))
-            axes.margins(0.25, 0.12)
+            axes.margins(0.35, 0.15)
         figure.axes[0].set_ylabel("PSNR (dB)")
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})

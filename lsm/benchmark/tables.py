@@ -118,11 +118,12 @@ def live_table(rows: Iterable[Row], protocol: str) -> Table:
     for name in ("scale", "model"):
         table.add_column(name)
     for name in sets:
-        table.add_column(name, justify="right")
+        images = max(mean.images for mean in groups if mean.image_set == name)
+        table.add_column(f"{name} ({images})", justify="right", no_wrap=True)
     table.add_column("s/image", justify="right")
     for key in dict.fromkeys((mean.scale, mean.model) for mean in groups):
         mine = [mean for mean in groups if (mean.scale, mean.model) == key]
-        cells = {mean.image_set: f"{mean.psnr:.2f}/{mean.ssim:.4f} ({mean.images})" for mean in mine}
+        cells = {mean.image_set: f"{mean.psnr:.2f}/{mean.ssim:.4f}" for mean in mine}
         seconds = sum(mean.seconds * mean.images for mean in mine) / sum(mean.images for mean in mine)
         table.add_row(f"×{key[0]}", key[1], *(cells.get(name, "") for name in sets), f"{seconds:.3f}")
     return table
@@ -134,7 +135,10 @@ def computed_with(results: Results) -> str:
     parts = [f"lsm {about['lsm'] or 'from source'}"]
     if about["commit"]:
         parts.append(f"commit {about['commit']}")
-    parts += [f"torch {about['torch']}", about["gpu"] or f"{about['cpu']}, {about['threads']} threads"]
+    parts += [
+        f"torch {about['torch']}",
+        about["gpu"] or f"{about['cpu']}, {about['threads']} thread{'s' * (about['threads'] > 1)}",
+    ]
     return f"Computed with {', '.join(parts)}."
 
 

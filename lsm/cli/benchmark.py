@@ -168,7 +168,8 @@ def _run(plan: Plan, published: str) -> None:
 
     rows_to_show = select(published, plan.scales)
     console = Console(soft_wrap=True)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)], force=True)
+    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler], force=True)
     bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     task = bar.add_task("pictures", total=None)
     with joined() as rank:
