@@ -15,7 +15,8 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.weights.keys import from_released, is_released
 
 _FROM_SHAPES = (
-    "upscale", "in_chans", "embed_dim", "depths", "num_heads", "mlp_ratio", "d_state", "num_tokens", "head", "position_dim"
+    "upscale", "in_chans", "embed_dim", "depths", "num_heads",
+    "mlp_ratio", "d_state", "num_tokens", "head", "position_dim",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from lsm import create_model, load_model
 from lsm.arch import PRESETS
 from lsm.errors import CheckpointError
-from lsm.weights import EMBEDDED, read_checkpoint, save_model
+from lsm.weights import read_checkpoint, save_model
 
 CONFIGURATIONS = [(variant, scale) for variant in PRESETS for scale in (2, 3, 4)] + [("s", 8)]
 
