@@ -11,7 +11,7 @@ both see the same sequences for the same number of steps with Adam, at each of t
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -56,7 +56,8 @@ def train(name: str, rate: float, delay: int, steps: int, batch: int) -> tuple[f
     # An error of the phase counts once a step, 2,000 times in all, so the eigenvalues take smaller steps.
     slow = [p for key, p in network.named_parameters() if key.endswith(("nu_log", "theta_log"))]
     others = [p for key, p in network.named_parameters() if not key.endswith(("nu_log", "theta_log"))]
-    optimizer = torch.optim.Adam([{"params": others}, {"params": slow, "lr": rate / 1000}], lr=rate)
+    groups: list[dict[str, Any]] = [{"params": others}, {"params": slow, "lr": rate / 1000}]
+    optimizer = torch.optim.Adam(groups, lr=rate)
     for _ in range(steps):
         inputs, bits = sequences(batch, delay, generator)
         loss = F.binary_cross_entropy_with_logits(network(inputs), bits)

@@ -98,6 +98,7 @@ class StreamingDenoiser(nn.Module):
         self.local_out = nn.Conv2d(local, 2 + resonators, (1, 3), padding=(0, 1))
         with torch.no_grad():  # begins near a filter that halves every bin
             self.local_out.weight.mul_(0.1)
+            assert self.local_out.bias is not None
             self.local_out.bias.zero_()
             self.local_out.bias[0] = 0.5
 

@@ -214,6 +214,7 @@ class WindowAttention(nn.Module):
 
     def _local(self, qkv: Tensor, size: Size, half: int) -> Tensor:
         """Convolve one half's v, as an image, depthwise: (B, L, 3C/2) → (B, L, C/2)."""
+        assert self.local.bias is not None
         weight, bias = self.local.weight.chunk(2)[half], self.local.bias.chunk(2)[half]
         value = rearrange(qkv.chunk(3, dim=-1)[2], "b (y x) c -> b c y x", y=size[0])
         return rearrange(F.conv2d(value, weight, bias, padding=1, groups=weight.shape[0]), "b c y x -> b (y x) c")
