@@ -13,7 +13,7 @@ from lsm.errors import InputError
 from lsm.files import atomic_file
 
 _RANGE_DB = 70.0
-_HEIGHT, _WIDTH, _LEFT, _TOP, _BOTTOM = 200, 760, 60, 24, 26
+_HEIGHT, _WIDTH, _LEFT, _TOP, _BOTTOM = 128, 560, 60, 24, 26
 
 
 def save_spectrograms(path: Path, signals: Mapping[str, Tensor], rate: int) -> None:

@@ -34,7 +34,7 @@ def denoise(
     output: Annotated[Path, typer.Option("-o", "--output", help="File or folder of the result.", show_default=False)],
     model: Annotated[
         str | None,
-        typer.Option("-n", "--model", help="Embedded weights, or a file.", show_default="denoiser-16k"),
+        typer.Option("-n", "--model", help="Embedded weights, or a file.", show_default="denoiser-causal-16k"),
     ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="In blocks of 20 ms, as live audio would come: needs a causal network.")
@@ -55,7 +55,7 @@ def denoise(
 
     if threads:
         torch.set_num_threads(threads)
-    denoiser = load_denoiser(model or ("denoiser-causal-16k" if stream else "denoiser-16k"), pick_device(device))
+    denoiser = load_denoiser(model or "denoiser-causal-16k", pick_device(device))
     if stream and not denoiser.causal:
         raise OptionError(f"{model} looks ahead, so it cannot stream; leave --stream out, or take denoiser-causal-16k.")
     pairs = plan_files(source, output)
