@@ -141,8 +141,8 @@ class DynamicPositionBias(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the bias of every pair of tokens of a window, (heads, h·w, h·w)."""
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self._compute()
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or self.project.weight.is_inference():
+            return self._compute()  # tensors made in inference mode do not tell when they change
         key = tuple((p.data_ptr(), p._version, p.dtype) for p in self.parameters())
         if self._cached is None or self._cached[0] != key:
             self._cached = key, self._compute()

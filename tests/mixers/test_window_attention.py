@@ -73,6 +73,12 @@ def test_training_and_inference_paths_agree(shifted):
     assert (training - inference).abs().max() < 1e-5
 
 
+def test_a_module_built_in_inference_mode_runs():
+    with torch.inference_mode():
+        module = WindowAttention(24, 4, (4, 8), False, position_dim=4)
+        assert module(torch.randn(1, 64, 24), (8, 8)).isfinite().all()
+
+
 def test_cached_bias_follows_its_parameters():
     module = WindowAttention(24, 4, (4, 8), False, position_dim=4)
     tokens = torch.randn(1, 64, 24)
