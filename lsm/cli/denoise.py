@@ -39,7 +39,7 @@ def denoise(
     stream: Annotated[
         bool, typer.Option("--stream", help="In blocks of 20 ms, as live audio would come: needs a causal network.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: as many as there are cores.", min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: all cores, but one with --stream.", min=0)] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "cpu",
 ) -> None:
     """Take the noise out of audio files of any rate, channels and length.
@@ -53,8 +53,8 @@ def denoise(
     from lsm.errors import OptionError
     from lsm.inference.device import pick_device
 
-    if threads:
-        torch.set_num_threads(threads)
+    if threads or stream:  # blocks of 20 ms are too little work to share
+        torch.set_num_threads(threads or 1)
     denoiser = load_denoiser(model or "denoiser-causal-16k", pick_device(device))
     if stream and not denoiser.causal:
         raise OptionError(f"{model} looks ahead, so it cannot stream; leave --stream out, or take denoiser-causal-16k.")
