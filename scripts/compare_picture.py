@@ -11,6 +11,7 @@ import typer
 from lsm import Upscaler, load_model
 from lsm.benchmark.metrics import psnr
 from lsm.benchmark.resize import imresize
+from lsm.cli import user_errors
 from lsm.inference.image_io import write_image
 
 GAP = 6  # pixels of white between the panels
@@ -47,4 +48,5 @@ def compare(
 
 
 if __name__ == "__main__":
-    typer.run(compare)
+    with user_errors():
+        typer.run(compare)

@@ -10,6 +10,7 @@ import yaml
 
 from lsm import LSM
 from lsm.arch import preset_config
+from lsm.cli import user_errors
 from lsm.weights import read_checkpoint, save_model
 
 
@@ -36,4 +37,5 @@ def convert(
 
 
 if __name__ == "__main__":
-    typer.run(convert)
+    with user_errors():
+        typer.run(convert)

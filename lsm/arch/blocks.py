@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
-Size = tuple[int, int]
-
-
-def to_image(tokens: Tensor, size: Size) -> Tensor:
-    """Lay tokens (B, H·W, C) out as an image (B, C, H, W); its memory stays channels-last."""
-    return rearrange(tokens, "b (y x) c -> b c y x", y=size[0])
-
-
-def to_tokens(image: Tensor) -> Tensor:
-    """Read an image (B, C, H, W) as tokens (B, H·W, C)."""
-    return rearrange(image, "b c y x -> b (y x) c")
+from lsm.mixers.layout import Size, to_image, to_tokens
 
 
 class GatedMLP(nn.Module):

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lsm.arch.blocks import Block, ResidualGroup, to_image, to_tokens
+from lsm.arch.blocks import Block, ResidualGroup
 from lsm.arch.config import LSMConfig, preset_config
 from lsm.arch.heads import HEADS, LightHead
+from lsm.mixers.layout import to_image, to_tokens
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.window_attention import WindowAttention
 

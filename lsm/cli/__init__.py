@@ -7,6 +7,8 @@ Each module of this package holds one group of commands and imports heavy things
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -26,10 +28,17 @@ def main(argv: list[str] | None = None) -> None:
     Args:
         argv: The arguments after the program's name; those of the process by default.
     """
+    with user_errors():
+        app(args=argv, prog_name="lsm")
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Print an error that the user can mend as one line, and leave with exit code 2."""
     from lsm.errors import LSMError
 
     try:
-        app(args=argv, prog_name="lsm")
+        yield
     except LSMError as error:
         print(f"lsm: error: {error}", file=sys.stderr)
         sys.exit(2)

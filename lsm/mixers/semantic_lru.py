@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
+from lsm.mixers.layout import Size, to_image, to_tokens
 from lsm.mixers.reorder import permute_tokens
 from lsm.mixers.scan_order import check_order, directions, inverse
 from lsm.mixers.semantic import SemanticModulation, assign_categories
 from lsm.scan import linear_scan
 from lsm.sequence.lru import eigenvalues, initial_eigenvalues
-
-Size = tuple[int, int]
 
 
 class ModulatedLRU(nn.Module):
@@ -112,8 +110,8 @@ class SemanticLRU(nn.Module):
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
         semantics = self.modulation(tokens)
-        image = rearrange(self.in_proj(tokens), "b (y x) c -> b c y x", y=size[0])
-        gated = rearrange(image * self.gate(image).sigmoid(), "b c y x -> b (y x) c")
+        image = to_image(self.in_proj(tokens), size)
+        gated = to_tokens(image * self.gate(image).sigmoid())
         if self.semantics == "released":
             mixed = self._scan_batch(gated, semantics.modulation, self._category_order(semantics.scores))
         else:

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lsm.mixers.layout import Size, to_image, to_tokens
 from lsm.mixers.reorder import take_rows
-
-Size = tuple[int, int]
 
 _SEPARATED = -100.0
 """Added to the score of two tokens that the shift brought together though they are apart in the image."""
@@ -98,16 +97,15 @@ class WindowPlan(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def window_plan(size: Size, window: Size, multiple: int, shifted: bool) -> WindowPlan:
-    """Cut an image into windows.
+def window_plan(size: Size, window: Size, shifted: bool) -> WindowPlan:
+    """Cut an image, padded at the right and bottom to a multiple of max(h, w), into windows.
 
     Args:
         size: (H, W).
         window: (h, w).
-        multiple: The image is padded at the right and bottom to a multiple of this.
         shifted: Roll the padded image by (−h/2, −w/2) first.
     """
-    (height, width), (h, w) = size, window
+    (height, width), (h, w), multiple = size, window, max(window)
     rows, columns = height + -height % multiple, width + -width % multiple
     raster = torch.full((rows, columns), -1)
     raster[:height, :width] = torch.arange(height * width).view(size)
@@ -197,7 +195,7 @@ class WindowAttention(nn.Module):
         batch, length = tokens.shape[:2]
         window = self.windows[half]
         qkv = F.linear(tokens, *(self._half(p, half) for p in (self.qkv.weight, self.qkv.bias)))
-        plan = window_plan(size, window, max(window), self.shifted)
+        plan = window_plan(size, window, self.shifted)
         order, back, empty = plan.rows(batch, length, tokens.device)
         rows = take_rows(qkv.flatten(0, 1), order, back, empty)
         windows = rearrange(
@@ -216,8 +214,8 @@ class WindowAttention(nn.Module):
         """Convolve one half's v, as an image, depthwise: (B, L, 3C/2) → (B, L, C/2)."""
         assert self.local.bias is not None
         weight, bias = self.local.weight.chunk(2)[half], self.local.bias.chunk(2)[half]
-        value = rearrange(qkv.chunk(3, dim=-1)[2], "b (y x) c -> b c y x", y=size[0])
-        return rearrange(F.conv2d(value, weight, bias, padding=1, groups=weight.shape[0]), "b c y x -> b (y x) c")
+        value = to_image(qkv.chunk(3, dim=-1)[2], size)
+        return to_tokens(F.conv2d(value, weight, bias, padding=1, groups=weight.shape[0]))
 
     def _window_attention(self, qkv: Tensor, bias: Tensor, window: Size, kinds: list[int]) -> Tensor:
         """Attend in windows (3, n, heads, T, d), of which `kinds` are inner, in the last row, column, and corner."""
