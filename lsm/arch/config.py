@@ -10,8 +10,29 @@ from typing import Any
 
 from lsm.errors import OptionError, unknown_name
 from lsm.mixers.scan_order import check_order
+from lsm.mixers.transition import TRANSITIONS
 
-SEMANTICS = ("paper", "released")
+_PAPER = {"transition": "product", "input_norm": "learned", "modulation": "softmax", "scan_order": "category"}
+
+SEMANTICS: dict[str, dict[str, str]] = {
+    "paper": _PAPER,
+    "released": _PAPER,
+}
+"""What the recurrence computes, by name: the values of the fields that are left empty.
+
+- `paper`: a_k = λ ⊙ M_λ along the tokens of each image, in the order of their categories.
+- `released`: as the published implementation computes, see `lsm.mixers.semantic_lru.SemanticLRU`, `batch_scan`.
+"""
+
+RECURRENCE_FIELDS = (
+    *("r_min", "r_max", "max_phase", "transition", "input_norm", "modulation", "scan_order", "reset", "enhancement"),
+    *("categories", "temperature"),
+)
+"""The fields that `SemanticLRU` takes under the same name."""
+
+INPUT_NORMS = ("learned", "unit")
+MODULATIONS = ("softmax", "mean_one", "none")
+PLACEMENTS = ("alternate", "attention", "mixer")
 CATEGORIES = ("gumbel", "argmax")
 HEADS = ("light", "classical")
 STARTS = ("random", "bilinear")
@@ -42,8 +63,16 @@ class LSMConfig:
         r_min: Least |λ| at the start.
         r_max: Greatest |λ| at the start.
         max_phase: Greatest phase of λ at the start, radians.
-        semantics: "paper" or "released", see `lsm.mixers.semantic_lru.SemanticLRU`.
+        semantics: One of `SEMANTICS`; it gives `transition`, `input_norm`, `modulation` and `scan_order` their values
+            where these are empty.
+        transition: One of `lsm.mixers.transition.TRANSITIONS`.
+        input_norm: "learned" or "unit", see `lsm.mixers.semantic_lru.SemanticLRU`.
+        modulation: Of B and C: "softmax", "mean_one" or "none", see there.
         scan_order: "category" or a spatial order, see `lsm.mixers.scan_order.directions`.
+        reset: Whether the state starts from zero in each category.
+        enhancement: Whether half of the mixer's channels are the dictionary's enhancement.
+        placement: "alternate" (window attention in even blocks, the mixer in odd ones), or one of them in every block:
+            "attention" or "mixer".
         categories: "gumbel" or "argmax": how tokens get their category in training.
         temperature: Of the Gumbel drawing.
         start: "random" (the paper's initial values), or with the light head "bilinear": the untrained network enlarges
@@ -68,7 +97,13 @@ class LSMConfig:
     r_max: float = 0.99
     max_phase: float = 6.283
     semantics: str = "paper"
-    scan_order: str = "category"
+    transition: str = ""
+    input_norm: str = ""
+    modulation: str = ""
+    scan_order: str = ""
+    reset: bool = False
+    enhancement: bool = True
+    placement: str = "alternate"
     categories: str = "gumbel"
     temperature: float = 1.0
     start: str = "random"
@@ -85,8 +120,15 @@ class LSMConfig:
         set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
         set_field(self, "num_heads", self.num_heads // 2 * 2)
         set_field(self, "position_dim", self.position_dim or max(1, self.embed_dim // 2 // 4 // 4))
+        if self.semantics not in SEMANTICS:
+            raise OptionError(unknown_name("semantics of LSM", self.semantics, SEMANTICS))
+        for name, value in SEMANTICS[self.semantics].items():
+            set_field(self, name, getattr(self, name) or value)
         for name, known in (
-            ("semantics", SEMANTICS),
+            ("transition", TRANSITIONS),
+            ("input_norm", INPUT_NORMS),
+            ("modulation", MODULATIONS),
+            ("placement", PLACEMENTS),
             ("categories", CATEGORIES),
             ("head", HEADS),
             ("start", STARTS if self.head == "light" else STARTS[:1]),
@@ -108,6 +150,11 @@ class LSMConfig:
             (len(self.split_size) != 2 or min(self.split_size) < 1, "split_size must be two positive numbers"),
             (not 0 <= self.r_min < self.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
             (self.temperature <= 0, "temperature must be positive"),
+            (self.reset and self.scan_order != "category", "reset needs the category order"),
+            (
+                self.semantics == "released" and any(getattr(self, k) != v for k, v in _PAPER.items()),
+                "released semantics have the paper's transition, input_norm, modulation and scan_order",
+            ),
             (not 0 <= self.drop_path_rate < 1, "drop_path_rate must lie in [0, 1)"),
             (
                 min(self.embed_dim, self.d_state, self.in_chans, self.position_dim) < 1,
@@ -136,6 +183,17 @@ class LSMConfig:
         return cls(**values)
 
 
+def with_semantics(config: LSMConfig, semantics: str) -> LSMConfig:
+    """Return a configuration with other semantics, and what follows from them; all else stays.
+
+    Raises:
+        OptionError: On unknown semantics.
+    """
+    if semantics == config.semantics:
+        return config
+    return LSMConfig.from_dict(config.to_dict() | dict.fromkeys(_PAPER, "") | {"semantics": semantics})
+
+
 def check_type(name: str, value: Any, expected: Any) -> None:
     """Raise unless a value has the type of the field `name`.
 
@@ -150,7 +208,7 @@ def check_type(name: str, value: Any, expected: Any) -> None:
             check_type(name, item, inner)
         return
     accepted = (int, float) if expected is float else expected
-    if not isinstance(value, accepted) or isinstance(value, bool):
+    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
         raise OptionError(f"Option {name} of LSM must be of type {expected.__name__}, not {value!r}.")
 
 

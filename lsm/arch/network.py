@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lsm.arch.blocks import Block, ResidualGroup
-from lsm.arch.config import LSMConfig, preset_config
+from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig, preset_config
 from lsm.arch.heads import HEADS, LightHead
 from lsm.mixers.layout import to_image, to_tokens
 from lsm.mixers.semantic_lru import SemanticLRU
@@ -145,20 +145,16 @@ def _build_groups(config: LSMConfig) -> list[ResidualGroup]:
 
 def _build_mixer(config: LSMConfig, group: int, index: int) -> nn.Module:
     """Build the mixer of block `index` of a group; which windows are shifted alternates between groups."""
-    if index % 2 == 0:
+    attends = index % 2 == 0 if config.placement == "alternate" else config.placement == "attention"
+    if attends:
         shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
         return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.position_dim)
     return SemanticLRU(
         config.embed_dim,
         config.d_state,
         config.num_tokens,
-        r_min=config.r_min,
-        r_max=config.r_max,
-        max_phase=config.max_phase,
-        semantics=config.semantics,
-        scan_order=config.scan_order,
-        categories=config.categories,
-        temperature=config.temperature,
+        batch_scan=config.semantics == "released",
+        **{name: getattr(config, name) for name in RECURRENCE_FIELDS},
     )
 
 

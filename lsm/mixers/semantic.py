@@ -17,8 +17,8 @@ class Semantics(NamedTuple):
     """S, (B, L, T): scaled cosine similarity to the T prototypes."""
     modulation: Tensor
     """M = softmax(S), (B, L, T): its quarters modulate λ, B, Re C and Im C."""
-    enhancement: Tensor
-    """M·V, (B, L, C//2): a mixture of learned values."""
+    enhancement: Tensor | None
+    """M·V, (B, L, C//2): a mixture of learned values; None for a unit without them."""
 
 
 class SemanticModulation(nn.Module):
@@ -29,15 +29,16 @@ class SemanticModulation(nn.Module):
     Args:
         dim: C.
         num_tokens: T.
+        enhance: Whether there are values V, and so an enhancement.
     """
 
-    def __init__(self, dim: int, num_tokens: int) -> None:
+    def __init__(self, dim: int, num_tokens: int, enhance: bool = True) -> None:
         super().__init__()
         self.dictionary = nn.Parameter(torch.empty(num_tokens, dim).uniform_(-1 / num_tokens, 1 / num_tokens))
         self.scale = nn.Parameter(torch.full((num_tokens,), 0.5))
         self.query = nn.Linear(dim, dim // 3)
         self.key = nn.Linear(dim, dim // 3)
-        self.value = nn.Linear(dim, dim // 2)
+        self.value = nn.Linear(dim, dim // 2) if enhance else None
 
     def forward(self, tokens: Tensor) -> Semantics:
         """Describe tokens (B, L, C) by their similarity to the prototypes."""
@@ -45,7 +46,8 @@ class SemanticModulation(nn.Module):
         keys = F.normalize(self.key(self.dictionary), dim=-1) * sharpness[:, None]
         scores = F.normalize(self.query(tokens), dim=-1) @ keys.t()
         modulation = scores.softmax(dim=-1)
-        return Semantics(scores, modulation, modulation @ self.value(self.dictionary))
+        enhancement = None if self.value is None else modulation @ self.value(self.dictionary)
+        return Semantics(scores, modulation, enhancement)
 
 
 @torch.no_grad()

@@ -1,7 +1,9 @@
 """The CML's mixer: a linear recurrent unit over the tokens, modulated by the semantics of each token (paper §3.2–3.3).
 
-h_k = (λ ⊙ M_λ,k) ⊙ h_{k−1} + M_B,k ⊙ γ ⊙ (B u_k)
-y_k = C_re (M_Cre,k ⊙ Re h_k) − C_im (M_Cim,k ⊙ Im h_k) + D u_k,     λ = exp(−exp(ν)) exp(i exp(θ))
+h_k = a_k ⊙ h_{k−1} + M_B,k ⊙ γ ⊙ (B u_k),     a_k = λ ⊙ M_λ,k in the paper,     λ = exp(−exp(ν)) exp(i exp(θ))
+y_k = C_re (M_Cre,k ⊙ Re h_k) − C_im (M_Cim,k ⊙ Im h_k) + D u_k
+
+What else a_k can be, is in `lsm.mixers.transition`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from torch import Tensor, nn
 from lsm.mixers.layout import Size, to_image, to_tokens
 from lsm.mixers.reorder import permute_tokens
 from lsm.mixers.scan_order import check_order, directions, inverse
-from lsm.mixers.semantic import SemanticModulation, assign_categories
+from lsm.mixers.semantic import SemanticModulation, Semantics, assign_categories
+from lsm.mixers.transition import magnitude
 from lsm.scan import linear_scan
 from lsm.sequence.lru import eigenvalues, initial_eigenvalues
 
@@ -72,12 +75,18 @@ class SemanticLRU(nn.Module):
         r_min: See `ModulatedLRU`.
         r_max: See `ModulatedLRU`.
         max_phase: See `ModulatedLRU`.
-        semantics: "paper": the scan runs over the tokens of each image, and M follows its tokens into the scan order.
-            "released": as the published implementation computes; the scan runs over the images of a batch, M_λ is
-            averaged over them, M stays in raster order, and categories are drawn in eval mode too.
+        batch_scan: Compute as the published implementation does: the scan runs over the images of a batch, M_λ is
+            averaged over them, M stays in raster order, and categories are drawn in eval mode too. Otherwise the scan
+            runs over the tokens of each image, and M follows its tokens into the scan order.
+        transition: One of `lsm.mixers.transition.TRANSITIONS`.
+        input_norm: "learned": γ is a parameter, from √(1 − |λ|²). "unit": the input is scaled by √(1 − |a_k|²) at every
+            token, which keeps states at one size however memory is modulated, and by a learned γ from 1.
+        modulation: What multiplies B and C: "softmax" M; "mean_one" T·M, whose mean is 1; "none" 1.
         scan_order: "category", or a spatial order of `scan_order.directions`.
+        reset: With the category order: whether each category starts from a zero state.
         categories: In training: "gumbel" (drawn) or "argmax". In eval mode always the arg max, unless `sampling` is on.
         temperature: Of the drawing, see `assign_categories`.
+        enhancement: Without it, the recurrence writes all C channels.
     """
 
     def __init__(
@@ -89,21 +98,32 @@ class SemanticLRU(nn.Module):
         r_min: float = 0.9,
         r_max: float = 0.99,
         max_phase: float = 6.283,
-        semantics: str = "paper",
+        batch_scan: bool = False,
+        transition: str = "product",
+        input_norm: str = "learned",
+        modulation: str = "softmax",
         scan_order: str = "category",
+        reset: bool = False,
         categories: str = "gumbel",
         temperature: float = 1.0,
+        enhancement: bool = True,
     ) -> None:
         super().__init__()
         check_order(scan_order)
-        self.semantics, self.scan_order = semantics, scan_order
+        self.batch_scan, self.transition, self.unit_input = batch_scan, transition, input_norm == "unit"
+        self.modulation_scale = {"softmax": 1.0, "mean_one": float(num_tokens), "none": None}[modulation]
+        self.scan_order, self.reset = scan_order, reset
         self.categories, self.temperature = categories, temperature
-        self.sampling, self.generator = semantics == "released", None
-        self.modulation = SemanticModulation(dim, num_tokens)
+        self.sampling, self.generator = batch_scan, None
+        self.modulation = SemanticModulation(dim, num_tokens, enhancement)
         self.in_proj = nn.Linear(dim, dim)
         self.gate = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.core = ModulatedLRU(dim, d_state, r_min, r_max, max_phase)
-        self.out_proj = nn.Linear(dim, dim // 2)
+        if self.unit_input:
+            nn.init.zeros_(self.core.gamma_log)
+        gain = torch.full((d_state,), math.log(num_tokens))
+        self.gain_log = nn.Parameter(gain) if transition == "gain" else None
+        self.out_proj = nn.Linear(dim, dim // 2 if enhancement else dim)
 
     generator: torch.Generator | None
 
@@ -112,34 +132,58 @@ class SemanticLRU(nn.Module):
         semantics = self.modulation(tokens)
         image = to_image(self.in_proj(tokens), size)
         gated = to_tokens(image * self.gate(image).sigmoid())
-        if self.semantics == "released":
-            mixed = self._scan_batch(gated, semantics.modulation, self._category_order(semantics.scores))
+        if self.batch_scan:
+            mixed = self._scan_batch(
+                gated, semantics.modulation, self._categories(semantics.scores).argsort(stable=True)
+            )
         else:
-            mixed = self._scan_tokens(gated, semantics.modulation, semantics.scores, size)
-        return torch.cat([mixed, semantics.enhancement], dim=-1)
+            mixed = self._scan_tokens(gated, semantics, size)
+        return mixed if semantics.enhancement is None else torch.cat([mixed, semantics.enhancement], dim=-1)
 
-    def _scan_tokens(self, tokens: Tensor, modulation: Tensor, scores: Tensor, size: Size) -> Tensor:
+    def memory(self, semantics: Semantics) -> Tensor | None:
+        """Return |a_k| of each token and state, (B, L, N); None for no recurrence."""
+        if self.transition == "none":
+            return None
+        scores, modulation = (item.chunk(4, dim=-1)[0] for item in (semantics.scores, semantics.modulation))
+        return magnitude(self.transition, self.core.nu_log, scores, modulation, self.gain_log)
+
+    def _scan_tokens(self, tokens: Tensor, semantics: Semantics, size: Size) -> Tensor:
         """Scan the tokens of each image in the chosen order; several directions are summed."""
-        m_lambda, m_input, m_re, m_im = modulation.chunk(4, dim=-1)
-        drive = self.core.drive(tokens) * torch.cat([m_input, m_input], dim=-1)
-        # Everything but the scan works token by token, so only what the scan reads and writes has to be reordered.
-        gates = torch.cat([m_lambda, drive], dim=-1)
-        scans: list[tuple[Tensor | None, bool]]
-        if self.scan_order == "category":
-            scans = [(self._category_order(scores), False)]
+        drive, memory = self.core.drive(tokens), self.memory(semantics)
+        modulation = None
+        if self.modulation_scale is not None:
+            _, m_input, m_re, m_im = (semantics.modulation * self.modulation_scale).chunk(4, dim=-1)
+            drive, modulation = drive * torch.cat([m_input, m_input], dim=-1), torch.cat([m_re, m_im], dim=-1)
+        if memory is None:
+            states = drive
         else:
-            scans = [(None if p is None else p.to(gates.device), r) for p, r in directions(self.scan_order, *size)]
-        states = sum(self._scan(gates, order, backwards) for order, backwards in scans)
-        return self._readout(states * torch.cat([m_re, m_im], dim=-1), tokens)
+            if self.unit_input:
+                unit = (1 - memory.square()).sqrt()
+                drive = drive * torch.cat([unit, unit], dim=-1)
+            # All but the scan works token by token, so only what the scan reads and writes has to be reordered.
+            gates = torch.cat([memory, drive], dim=-1)
+            states = self._scan_orders(gates, semantics.scores, size)
+        return self._readout(states if modulation is None else states * modulation, tokens)
 
-    def _scan(self, gates: Tensor, order: Tensor | None, backwards: bool) -> Tensor:
-        """Scan M_λ and the input (B, L, 3N) in an order (L,) or (B, L); return states (B, L, 2N) in raster order."""
+    def _scan_orders(self, gates: Tensor, scores: Tensor, size: Size) -> Tensor:
+        """Sum the states of all directions, (B, L, 2N); `gates` are |a| and the input, (B, L, 3N)."""
+        if self.scan_order != "category":
+            scans = [(None if p is None else p.to(gates.device), r) for p, r in directions(self.scan_order, *size)]
+            return torch.stack([self._scan(gates, order, backwards) for order, backwards in scans]).sum(dim=0)
+        ordered, order = self._categories(scores).sort(dim=-1, stable=True)
+        starts = ordered.diff(dim=-1, prepend=ordered[:, :1]) != 0 if self.reset else None
+        return self._scan(gates, order, False, starts)
+
+    def _scan(self, gates: Tensor, order: Tensor | None, backwards: bool, starts: Tensor | None = None) -> Tensor:
+        """Scan in an order (L,) or (B, L), forgetting all where it `starts` anew, (B, L); return raster order."""
         back = None if order is None else inverse(order)
         if order is not None and back is not None:
             gates = permute_tokens(gates, order, back)
-        m_lambda, re, im = gates.chunk(3, dim=-1)
-        lambda_re, lambda_im = self.core.transition()
-        planes = linear_scan((lambda_re * m_lambda, lambda_im * m_lambda), (re, im), reverse=backwards)
+        memory, re, im = gates.chunk(3, dim=-1)
+        if starts is not None:
+            memory = memory.masked_fill(starts[..., None], 0)
+        phase = self.core.theta_log.exp()
+        planes = linear_scan((memory * phase.cos(), memory * phase.sin()), (re, im), reverse=backwards)
         states = torch.cat(planes, dim=-1)
         return states if order is None or back is None else permute_tokens(states, back, order)
 
@@ -165,7 +209,7 @@ class SemanticLRU(nn.Module):
         )
         return torch.nn.functional.linear(tokens, from_tokens, self.out_proj.bias) + states @ from_states.t()
 
-    def _category_order(self, scores: Tensor) -> Tensor:
-        """Sort the tokens of each image by category, (B, L); the sort is stable, so equal inputs give equal orders."""
+    def _categories(self, scores: Tensor) -> Tensor:
+        """Give each token its category, (B, L)."""
         method = self.categories if self.training else ("gumbel" if self.sampling else "argmax")
-        return assign_categories(scores, method, self.temperature, self.generator).argsort(dim=-1, stable=True)
+        return assign_categories(scores, method, self.temperature, self.generator)

@@ -23,7 +23,7 @@ METHODS = ("auto", "scan", "fft")
 FFT_MOST_NUMBERS = 2**14
 """Up to this many complex states B·L·N the FFT is the faster one on a CPU, as `scripts/lru_paths.py` measures."""
 
-_LEAST_DECAY = 2.0**-21
+LEAST_DECAY = 2.0**-21
 """Least −log|λ|: a few float32 roundings, so that |λ| stays below 1 after them too."""
 
 
@@ -55,7 +55,7 @@ def eigenvalues(nu_log: Tensor, theta_log: Tensor) -> State:
     Returns:
         Two tensors of that shape, with |λ| < 1 whatever ν is, also after rounding to float32.
     """
-    radius, phase = torch.exp(-nu_log.exp().clamp_min(_LEAST_DECAY)), theta_log.exp()
+    radius, phase = torch.exp(-nu_log.exp().clamp_min(LEAST_DECAY)), theta_log.exp()
     return radius * phase.cos(), radius * phase.sin()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pickle
 import zipfile
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from lsm.arch.config import with_semantics
 from lsm.arch.network import CONFIG_KEY, LSM, encode_config
 from lsm.errors import CheckpointError
 from lsm.files import atomic_file
@@ -91,7 +91,7 @@ def build(state: Mapping[str, Tensor], header: str | None = None, semantics: str
     """
     config = detect_config(state, header)
     if semantics is not None:
-        config = dataclasses.replace(config, semantics=semantics)
+        config = with_semantics(config, semantics)
     weights = from_released(state) if is_released(state) else dict(state)
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

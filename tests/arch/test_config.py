@@ -8,7 +8,7 @@ from lsm.errors import OptionError
 
 @pytest.mark.parametrize("variant", PRESETS)
 def test_configurations_survive_json(variant):
-    config = preset_config(variant, 3, "released", scan_order="cross-hilbert")
+    config = preset_config(variant, 3, "paper", scan_order="cross-hilbert")
     assert LSMConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 

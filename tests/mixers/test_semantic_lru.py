@@ -79,7 +79,7 @@ def test_spatial_orders_sum_their_directions(name):
 
 @torch.no_grad()
 def test_released_semantics_scan_the_batch_with_unsorted_modulation():
-    module, tokens = mixer(semantics="released"), torch.randn(3, 35, DIM).double()
+    module, tokens = mixer(batch_scan=True), torch.randn(3, 35, DIM).double()
     torch.manual_seed(5)
     actual = module(tokens, SIZE)
     scores, modulation = zip(*(semantics_by_hand(module.modulation, image) for image in tokens), strict=True)
