@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from lsm.errors import unknown_name
-from lsm.scan.op import BACKENDS, scan_planes
-from lsm.scan.planes import Planes
+from lsm.scan.op import BACKENDS, HAS_TRITON, scan_planes
+from lsm.scan.planes import Planes, result_dtype
 
 Pair = tuple[Tensor, Tensor]
 """A complex tensor as two real ones: real part, imaginary part."""
@@ -44,14 +44,15 @@ def linear_scan(
         b: Inputs, (B, L, N), L at least 1.
         h0: State before the first step, (B, N) or a shape that broadcasts to it; zero by default.
         reverse: Start at the last position: h_k = a_k ⊙ h_{k+1} + b_k.
-        backend: "auto", or one of `BACKENDS`: "blocked" (plain torch, any device), "reference" (the time loop).
+        backend: One of `BACKENDS`: "blocked" (plain torch, any device), "triton" (kernels for CUDA devices),
+            "reference" (the time loop); or "auto": "triton" where tensors and package are there for it, else "blocked".
 
     Returns:
         All L states, (B, L, N), contiguous; complex in the form in which `a` and `b` are given: a pair if one of them
         is a pair, a complex tensor if one of them is complex, else real.
 
     Raises:
-        ValueError: On an unknown back end, or a shape that does not fit.
+        ValueError: On an unknown back end, one that cannot run where the tensors are, or a shape that does not fit.
     """
     if backend != "auto" and backend not in BACKENDS:
         raise ValueError(unknown_name("scan back end", backend, ["auto", *BACKENDS]))
@@ -62,14 +63,14 @@ def linear_scan(
     shape = planes[1][0].shape
     if len(shape) != 3 or shape[1] < 1:
         raise ValueError(f"b must have shape (B, L, N) with L at least 1, not {tuple(shape)}.")
-    dtype = torch.float32
-    for plane in (plane for item in planes for plane in item):
-        dtype = torch.promote_types(dtype, plane.dtype)
     planes[0] = _expand("a", planes[0], shape)
     if h0 is not None:
         planes[2] = _expand("h0", planes[2], torch.Size((shape[0], shape[2])))
-    transition, inputs, *state = (tuple(plane.to(dtype) for plane in item) for item in planes)
-    chosen = "blocked" if backend == "auto" else backend
+    chosen = backend if backend != "auto" else "triton" if HAS_TRITON and planes[1][0].is_cuda else "blocked"
+    if chosen != "triton":
+        dtype = result_dtype(*(plane for item in planes for plane in item))
+        planes = [tuple(plane.to(dtype) for plane in item) for item in planes]
+    transition, inputs, *state = planes
     states = scan_planes(transition, inputs, state[0] if state else None, reverse, chosen)
     if as_pair:
         return states[0], states[1]

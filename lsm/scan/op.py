@@ -7,16 +7,31 @@ With g_k the gradient of the loss by h_k through all later steps (a real functio
     g_k = ∂loss/∂h_k + conj(a_{k+1}) g_{k+1},   ∂b_k = g_k,   ∂a_k = g_k conj(h_{k-1}),   ∂h_0 = conj(a_1) g_1.
 """
 
+import importlib.util
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lsm.scan.blocked import scan_blocked
-from lsm.scan.planes import Planes, conj, mul
+from lsm.scan.planes import Planes, conj, mul, result_dtype
 from lsm.scan.reference import scan_reference
+from lsm.scan.triton_backward import scan_gradients
 
-BACKENDS = {"reference": scan_reference, "blocked": scan_blocked}
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+
+
+def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
+    """Run the GPU kernels; they load only here, as Triton takes its time."""
+    if not HAS_TRITON:
+        raise ValueError("The scan back end 'triton' needs the package triton; install it, or choose another back end.")
+    from lsm.scan.triton_scan import scan_triton
+
+    return scan_triton(a, b, h0, reverse)
+
+
+BACKENDS = {"reference": scan_reference, "blocked": scan_blocked, "triton": _scan_triton}
+"""Each takes planes of a, b and h0 of one type, at least float32; "triton" takes halves too, and reads them as such."""
 
 
 @torch.library.custom_op("lsm::linear_scan", mutates_args=())
@@ -32,7 +47,7 @@ def scan_op(
 ) -> tuple[Tensor, Tensor]:
     """Scan planes of shape (B, L, N); the second output is empty for real numbers."""
     states = BACKENDS[backend](_pack(a_re, a_im), _pack(b_re, b_im), _pack_state(h_re, h_im), reverse)
-    return states[0], states[1] if len(states) == 2 else b_re.new_empty(0)
+    return states[0], states[1] if len(states) == 2 else states[0].new_empty(0)
 
 
 @scan_op.register_fake
@@ -46,7 +61,8 @@ def _fake(
     reverse: bool,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
-    states = torch.empty_like(b_re, memory_format=torch.contiguous_format)
+    dtype = result_dtype(a_re, a_im, b_re, b_im, h_re, h_im)
+    states = torch.empty_like(b_re, dtype=dtype, memory_format=torch.contiguous_format)
     return states, states.new_empty(0) if b_im is None else torch.empty_like(states)
 
 
@@ -76,6 +92,9 @@ def _backward(ctx: Any, grad_re: Tensor, grad_im: Tensor) -> tuple[Tensor | None
     a, h0 = _pack(a_re, a_im), _pack_state(h_re, h_im)
     states: Planes = (s_re,) if a_im is None else (s_re, s_im)
     grad: Planes = (grad_re,) if a_im is None else (grad_re, grad_im)
+    if ctx.backend == "triton" and not torch.is_grad_enabled():
+        return *scan_gradients(grad, a, h0, states, ctx.reverse), None, None
+    a, h0 = _promote(a, states[0].dtype), None if h0 is None else _promote(h0, states[0].dtype)
     total = _reverse_scan(a, grad, ctx.reverse, ctx.backend)
 
     first, others, before = (-1, slice(None, -1), slice(1, None)) if ctx.reverse else (0, slice(1, None), slice(-1))
@@ -90,6 +109,10 @@ def _backward(ctx: Any, grad_re: Tensor, grad_im: Tensor) -> tuple[Tensor | None
         return planes[1] if len(planes) == 2 else None
 
     return grad_a[0], second(grad_a), total[0], second(total), grad_h0[0], second(grad_h0), None, None
+
+
+def _promote(planes: Planes, dtype: torch.dtype) -> Planes:
+    return tuple(plane.to(dtype) for plane in planes)
 
 
 def _reverse_scan(a: Planes, grad: Planes, reverse: bool, backend: str) -> Planes:

@@ -44,3 +44,11 @@ def mul(a: Planes, h: Planes) -> Planes:
 def conj(a: Planes) -> Planes:
     """Return the complex conjugate; a real number is its own."""
     return a if len(a) == 1 else (a[0], -a[1])
+
+
+def result_dtype(*tensors: Tensor | None) -> torch.dtype:
+    """Say in which type a scan of such tensors is computed: at least float32."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = dtype if tensor is None else torch.promote_types(dtype, tensor.dtype)
+    return dtype

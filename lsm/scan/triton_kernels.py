@@ -14,13 +14,13 @@ import triton.language as tl
 
 
 @triton.jit
-def combine_real(a_left, b_left, a_right, b_right):  # type: ignore[no-untyped-def]
+def combine_real(a_left, b_left, a_right, b_right):
     """Compose two steps h ↦ a h + b: the left one first."""
     return a_right * a_left, a_right * b_left + b_right
 
 
 @triton.jit
-def combine_complex(ar_left, ai_left, br_left, bi_left, ar, ai, br, bi):  # type: ignore[no-untyped-def]
+def combine_complex(ar_left, ai_left, br_left, bi_left, ar, ai, br, bi):
     """Compose two complex steps h ↦ a h + b, real and imaginary planes: the left one first."""
     return (
         ar * ar_left - ai * ai_left,
@@ -31,7 +31,7 @@ def combine_complex(ar_left, ai_left, br_left, bi_left, ar, ai, br, bi):  # type
 
 
 @triton.jit
-def scan_tile(ar, ai, br, bi, COMPLEX: tl.constexpr):  # type: ignore[no-untyped-def]
+def scan_tile(ar, ai, br, bi, COMPLEX: tl.constexpr):
     """Scan a tile along its rows: the products of a, and the states, each as two planes."""
     if COMPLEX:
         ar, ai, br, bi = tl.associative_scan((ar, ai, br, bi), 0, combine_complex)
@@ -41,14 +41,16 @@ def scan_tile(ar, ai, br, bi, COMPLEX: tl.constexpr):  # type: ignore[no-untyped
 
 
 @triton.jit
-def last_row(tile, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
+def last_row(tile, CHUNK: tl.constexpr):
     """Take the last row of a tile (CHUNK, LANES)."""
     rows = tl.arange(0, CHUNK)[:, None]
     return tl.sum(tl.where(rows == CHUNK - 1, tile, 0.0), axis=0)
 
 
 @triton.jit
-def load_steps(pointer, batch_stride, row_stride, lane_stride, batch, step, length, lanes, width, REVERSE: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def load_steps(
+    pointer, batch_stride, row_stride, lane_stride, batch, step, length, lanes, width, REVERSE: tl.constexpr
+):  # fmt: skip
     """Load the rows of some steps (CHUNK,), given as int64; steps outside of the sequence are zero."""
     position = length - 1 - step if REVERSE else step
     inside = ((step >= 0) & (step < length))[:, None] & (lanes < width)[None, :]
@@ -57,7 +59,10 @@ def load_steps(pointer, batch_stride, row_stride, lane_stride, batch, step, leng
 
 
 @triton.jit
-def transitions(a_re, a_im, ab, al, an, batch, step, length, lanes, width, BACKWARD: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, TYPE: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def transitions(
+    a_re, a_im, ab, al, an, batch, step, length, lanes, width, BACKWARD: tl.constexpr, REVERSE: tl.constexpr,
+    COMPLEX: tl.constexpr, TYPE: tl.constexpr
+):  # fmt: skip
     """Load a tile of transitions; of the gradient's scan they are conj(a), one step late."""
     if BACKWARD:
         step -= 1
@@ -71,7 +76,10 @@ def transitions(a_re, a_im, ab, al, an, batch, step, length, lanes, width, BACKW
 
 
 @triton.jit
-def inputs(b_re, b_im, bb, bl, bn, batch, step, length, lanes, width, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, TYPE: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def inputs(
+    b_re, b_im, bb, bl, bn, batch, step, length, lanes, width, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, TYPE:
+    tl.constexpr
+):  # fmt: skip
     """Load a tile of inputs as two planes; the second is unused for real numbers."""
     re = load_steps(b_re, bb, bl, bn, batch, step, length, lanes, width, REVERSE).to(TYPE)
     im = re
@@ -81,7 +89,7 @@ def inputs(b_re, b_im, bb, bl, bn, batch, step, length, lanes, width, REVERSE: t
 
 
 @triton.jit
-def program_place(CHUNK: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-untyped-def]
+def program_place(CHUNK: tl.constexpr, LANES: tl.constexpr):
     """Say what this program computes: its chunk, its steps (CHUNK,), its lanes (LANES,), its sequence of the batch."""
     chunk = tl.program_id(0).to(tl.int64)
     lanes = tl.program_id(1) * LANES + tl.arange(0, LANES)
@@ -89,7 +97,7 @@ def program_place(CHUNK: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-
 
 
 @triton.jit
-def add_start(ar, ai, br, bi, s_re, s_im, COMPLEX: tl.constexpr, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
+def add_start(ar, ai, br, bi, s_re, s_im, COMPLEX: tl.constexpr, CHUNK: tl.constexpr):
     """Let the first row of a tile start from a state (LANES,): b_1 ← b_1 + a_1 s."""
     first = tl.arange(0, CHUNK)[:, None] == 0
     s_re, s_im = s_re[None, :], s_im[None, :]
@@ -102,7 +110,10 @@ def add_start(ar, ai, br, bi, s_re, s_im, COMPLEX: tl.constexpr, CHUNK: tl.const
 
 
 @triton.jit
-def summary_kernel(a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, p_re, p_im, e_re, e_im, length, width, BACKWARD: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def summary_kernel(
+    a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, p_re, p_im, e_re, e_im, length, width, BACKWARD: tl.constexpr,
+    REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr
+):  # fmt: skip
     """Write the product of the transitions of each full chunk, and its last state from a zero start: (B, chunks, N)."""
     chunk, step, lanes, batch = program_place(CHUNK, LANES)
     TYPE: tl.constexpr = e_re.dtype.element_ty
@@ -119,7 +130,10 @@ def summary_kernel(a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, p_re, p_im, e
 
 
 @triton.jit
-def load_start(c_re, c_im, h_re, h_im, chunk, lanes, batch, width, HAS_START: tl.constexpr, COMPLEX: tl.constexpr, TYPE: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def load_start(
+    c_re, c_im, h_re, h_im, chunk, lanes, batch, width, HAS_START: tl.constexpr, COMPLEX: tl.constexpr, TYPE:
+    tl.constexpr
+):  # fmt: skip
     """Load the state before a chunk (LANES,): the one after the chunk before it, or the initial one, or zero."""
     later, initial = lanes < tl.where(chunk > 0, width, 0), lanes < tl.where(chunk == 0, width, 0)
     before = (batch * (tl.num_programs(0) - 1) + chunk - 1) * width + lanes
@@ -135,7 +149,11 @@ def load_start(c_re, c_im, h_re, h_im, chunk, lanes, batch, width, HAS_START: tl
 
 
 @triton.jit
-def states_kernel(a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, c_re, c_im, h_re, h_im, out_re, out_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def states_kernel(
+    a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, c_re, c_im, h_re, h_im, out_re, out_im, length, width,
+    HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, LANES:
+    tl.constexpr
+):  # fmt: skip
     """Write the states of each chunk, (B, L, N) contiguous, from the states `c` after all chunks but the last."""
     chunk, step, lanes, batch = program_place(CHUNK, LANES)
     TYPE: tl.constexpr = out_re.dtype.element_ty
@@ -153,7 +171,11 @@ def states_kernel(a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, c_re, c_im, h_
 
 
 @triton.jit
-def gradients_kernel(a_re, a_im, ab, al, an, g_re, g_im, gb, gl, gn, s_re, s_im, c_re, c_im, h_re, h_im, da_re, da_im, db_re, db_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-untyped-def] # fmt: skip
+def gradients_kernel(
+    a_re, a_im, ab, al, an, g_re, g_im, gb, gl, gn, s_re, s_im, c_re, c_im, h_re, h_im, da_re, da_im, db_re,
+    db_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK:
+    tl.constexpr, LANES: tl.constexpr
+):  # fmt: skip
     """Write ∂a = g conj(h_{k-1}) and ∂b = g, both (B, L, N), where g accumulates against the forward scan.
 
     Steps and REVERSE are those of the gradient's scan; `s` are the states of the forward one, `c` those of the

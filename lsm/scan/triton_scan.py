@@ -20,14 +20,14 @@ import torch
 import triton
 from torch import Tensor
 
-from lsm.scan.planes import Planes, conj, mul
+from lsm.scan.planes import Planes, conj, mul, result_dtype
 from lsm.scan.triton_kernels import gradients_kernel, states_kernel, summary_kernel
 
 LANES = 32
 """Most states in a program: 128 bytes of float32, a whole line of the cache."""
 
 TILE = 4096
-"""Elements of a tile (chunk × lanes) in registers: 32 a thread with four warps, of four numbers each."""
+"""Elements of a tile (chunk × lanes) in registers: 16 a thread with eight warps, of four numbers each."""
 
 Strides = tuple[int, int, int]
 
@@ -76,7 +76,7 @@ def scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool, chunk: i
         grid = (triton.cdiv(length, steps), triton.cdiv(width, lanes), batch)
         states_kernel[grid](
             *both(a), *a_strides, *both(b), *b_strides, *both(after), *both(start), *both(out), length, width,
-            HAS_START=h0 is not None, REVERSE=reverse, COMPLEX=len(b) == 2, CHUNK=steps, LANES=lanes, num_warps=4,
+            HAS_START=h0 is not None, REVERSE=reverse, COMPLEX=len(b) == 2, CHUNK=steps, LANES=lanes, num_warps=8,
         )  # fmt: skip
     return out
 
@@ -131,7 +131,7 @@ def _after_chunks(
     lanes = tile_shape(width)[1]
     summary_kernel[(chunks, triton.cdiv(width, lanes), batch)](
         *both(a), *uniform(a)[1], *both(b), *uniform(b)[1], *both(products), *both(ends), length, width,
-        BACKWARD=backward, REVERSE=reverse, COMPLEX=len(b) == 2, CHUNK=steps, LANES=lanes, num_warps=4,
+        BACKWARD=backward, REVERSE=reverse, COMPLEX=len(b) == 2, CHUNK=steps, LANES=lanes, num_warps=8,
     )  # fmt: skip
     return scan_triton(products, ends, h0, False, steps)
 
@@ -147,11 +147,3 @@ def uniform(planes: Planes) -> tuple[Planes, Strides]:
         planes = tuple(plane.contiguous() for plane in planes)
     first, second, third = planes[0].stride()
     return planes, (first, second, third)
-
-
-def result_dtype(*tensors: Tensor) -> torch.dtype:
-    """Say in which type a scan of such tensors is computed: at least float32."""
-    dtype = torch.float32
-    for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return dtype

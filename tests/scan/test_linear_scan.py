@@ -4,6 +4,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from lsm.scan import BACKENDS, linear_scan
 
+BACKENDS = [name for name in BACKENDS if name != "triton"]  # see test_triton_scan.py
 LENGTHS = (1, 2, 3, 7, 31, 64, 257, 1000)
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-4}
 
