@@ -77,8 +77,8 @@ def transitions(
 
 @triton.jit
 def inputs(
-    b_re, b_im, bb, bl, bn, batch, step, length, lanes, width, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, TYPE:
-    tl.constexpr
+    b_re, b_im, bb, bl, bn, batch, step, length, lanes, width, REVERSE: tl.constexpr, COMPLEX: tl.constexpr,
+    TYPE: tl.constexpr
 ):  # fmt: skip
     """Load a tile of inputs as two planes; the second is unused for real numbers."""
     re = load_steps(b_re, bb, bl, bn, batch, step, length, lanes, width, REVERSE).to(TYPE)
@@ -131,8 +131,8 @@ def summary_kernel(
 
 @triton.jit
 def load_start(
-    c_re, c_im, h_re, h_im, chunk, lanes, batch, width, HAS_START: tl.constexpr, COMPLEX: tl.constexpr, TYPE:
-    tl.constexpr
+    c_re, c_im, h_re, h_im, chunk, lanes, batch, width, HAS_START: tl.constexpr, COMPLEX: tl.constexpr,
+    TYPE: tl.constexpr
 ):  # fmt: skip
     """Load the state before a chunk (LANES,): the one after the chunk before it, or the initial one, or zero."""
     later, initial = lanes < tl.where(chunk > 0, width, 0), lanes < tl.where(chunk == 0, width, 0)
@@ -151,8 +151,8 @@ def load_start(
 @triton.jit
 def states_kernel(
     a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, c_re, c_im, h_re, h_im, out_re, out_im, length, width,
-    HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, LANES:
-    tl.constexpr
+    HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, 
+    LANES: tl.constexpr
 ):  # fmt: skip
     """Write the states of each chunk, (B, L, N) contiguous, from the states `c` after all chunks but the last."""
     chunk, step, lanes, batch = program_place(CHUNK, LANES)
@@ -173,8 +173,8 @@ def states_kernel(
 @triton.jit
 def gradients_kernel(
     a_re, a_im, ab, al, an, g_re, g_im, gb, gl, gn, s_re, s_im, c_re, c_im, h_re, h_im, da_re, da_im, db_re,
-    db_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK:
-    tl.constexpr, LANES: tl.constexpr
+    db_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, 
+    CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Write ∂a = g conj(h_{k-1}) and ∂b = g, both (B, L, N), where g accumulates against the forward scan.
 
