@@ -51,8 +51,8 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         if image.format == "PNG" and data[24] == 16:
             pixels, profile = _png16(data, image), image.info.get("icc_profile")
         else:
-            image, profile = _plain_mode(image)
-            pixels = np.asarray(image).reshape(image.height, image.width, -1)
+            plain, profile = _plain_mode(image)
+            pixels = np.asarray(plain).reshape(plain.height, plain.width, -1)
         pixels = upright(pixels, turn)
     return Picture(pixels, fitting_profile(profile, pixels.shape[2]), exif, lossless)
 

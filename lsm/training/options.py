@@ -214,6 +214,7 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     if lines:
         raise OptionError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines)))
     result: dict[str, Any] = options.model_dump()
+    result["network_g"].setdefault("upscale", options.scale)
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}
     for settings in result["datasets"].values():
         folder = Path(settings.get("dataroot_gt") or settings["dataroot_lq"])

@@ -1,0 +1,138 @@
+"""What an ablation found: a table with paired differences and their intervals, and training curves."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from lsm.ablation.plan import Plan, Run
+from lsm.ablation.runs import Curve
+from lsm.benchmark.results import Results
+from lsm.benchmark.statistics import Interval, paired_bootstrap
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant on one set.
+
+    Attributes:
+        psnr: Mean over pictures and seeds, dB.
+        ssim: Mean over pictures and seeds.
+        spread: Standard deviation over the seeds of the set's mean PSNR, dB; 0 for one seed.
+        difference: From the reference: the mean over the seeds, paired by seed and picture; its interval is a
+            bootstrap over the pictures. None for the reference itself.
+        agreeing: Seeds in which the difference of the set's mean has the sign of the mean difference.
+    """
+
+    psnr: float
+    ssim: float
+    spread: float
+    difference: Interval | None
+    agreeing: int
+
+
+Pictures = dict[tuple[str, int], dict[str, tuple[float, float]]]
+"""PSNR and SSIM by picture, of each (variant, seed), on one set."""
+
+
+def cells(plan: Plan, runs: Sequence[Run], results: Results) -> dict[tuple[str, str], Cell]:
+    """Compare variants on each set.
+
+    Args:
+        plan: The plan.
+        runs: The finished runs.
+        results: Of a benchmark in which each run's label is its name.
+
+    Returns:
+        By variant and set.
+    """
+    by_name = {run.name: run for run in runs}
+    sets: dict[str, Pictures] = {}
+    for row in results.rows:
+        run = by_name[row.model]
+        pictures = sets.setdefault(row.image_set, {}).setdefault((run.variant, run.seed), {})
+        pictures[row.image] = (row.psnr, row.ssim)
+    variants = list(dict.fromkeys(run.variant for run in runs))
+    return {(variant, name): _cell(plan, variant, sets[name]) for variant in variants for name in sets}
+
+
+def _cell(plan: Plan, variant: str, pictures: Pictures) -> Cell:
+    mine = {seed: values for (name, seed), values in pictures.items() if name == variant}
+    theirs = {seed: values for (name, seed), values in pictures.items() if name == plan.reference}
+    means = [mean(psnr for psnr, _ in values.values()) for values in mine.values()]
+    differences = defaultdict(list)
+    by_seed = []
+    for seed in mine.keys() & theirs.keys():
+        each = {name: psnr - theirs[seed][name][0] for name, (psnr, _) in mine[seed].items()}
+        by_seed.append(mean(each.values()))
+        for name, value in each.items():
+            differences[name].append(value)
+    interval = None
+    if variant != plan.reference and differences:
+        interval = paired_bootstrap([mean(values) for values in differences.values()])
+    return Cell(
+        psnr=mean(means),
+        ssim=mean(ssim for values in mine.values() for _, ssim in values.values()),
+        spread=stdev(means) if len(means) > 1 else 0.0,
+        difference=interval,
+        agreeing=sum(value * (interval.mean if interval else 0) > 0 for value in by_seed),
+    )
+
+
+def table(plan: Plan, runs: Sequence[Run], results: Results, curves: Mapping[str, Curve]) -> str:
+    """Write the table as Markdown.
+
+    Args:
+        plan: The plan.
+        runs: The finished runs.
+        results: As in `cells`.
+        curves: By the name of the run.
+    """
+    found = cells(plan, runs, results)
+    parameters = {info.label: info.parameters for info in results.methods}
+    names = list(dict.fromkeys(row.image_set for row in results.rows))
+    head = ["variant", "parameters", "s a step", "seeds", *(f"{name} PSNR / SSIM, difference" for name in names)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for variant in dict.fromkeys(run.variant for run in runs):
+        mine = [run for run in runs if run.variant == variant]
+        seconds = mean(curves[run.name].seconds for run in mine)
+        label = f"**{variant}** (reference)" if variant == plan.reference else variant
+        values = [_text(found[variant, name], len(mine)) for name in names]
+        lines.append(f"| {label} | {parameters[mine[0].name]:,} | {seconds:.3f} | {len(mine)} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(cell: Cell, seeds: int) -> str:
+    """Write a cell; a difference whose interval excludes zero and whose sign all seeds share is bold."""
+    text = f"{cell.psnr:.2f} / {cell.ssim:.4f}"
+    if cell.difference is None:
+        return f"{text} (σ {cell.spread:.3f})"
+    item = cell.difference
+    sure = "**" if item.excludes_zero and cell.agreeing == seeds else ""
+    return f"{text}, {sure}{item.mean:+.3f}{sure} [{item.low:+.3f}, {item.high:+.3f}] {cell.agreeing}/{seeds}"
+
+
+def draw_curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> str:
+    """Draw the mean loss of each variant's seeds over the iterations, as SVG.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "lsm", "font.size": 8}):
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.subplots()
+        for variant in dict.fromkeys(run.variant for run in runs):
+            mine = [curves[run.name].losses for run in runs if run.variant == variant]
+            steps = sorted(set(mine[0]).intersection(*mine))
+            axes.plot(steps, [mean(losses[step] for losses in mine) for step in steps], label=variant, linewidth=1)
+        axes.set(xlabel="iteration", ylabel="training loss, mean over seeds", yscale="log")
+        axes.legend(ncols=2)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()

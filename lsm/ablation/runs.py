@@ -1,0 +1,85 @@
+"""Trains what a plan lists, each run in a process of its own; what is finished is not trained again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import yaml
+
+from lsm.ablation.plan import Run
+from lsm.errors import InputError
+from lsm.files import atomic_file
+
+log = logging.getLogger(__name__)
+
+_LINE = re.compile(r"iter\s+(\d+)/\d+\s+l_pix (\S+)\s.*?([\d.]+) s/iter")
+
+
+class Curve(NamedTuple):
+    """What a run's log says."""
+
+    losses: dict[int, float]
+    """Mean loss since the line before, by iteration."""
+    seconds: float
+    """Median time of an iteration, s."""
+
+
+def train_all(runs: Sequence[Run], folder: Path, jobs: int = 1) -> None:
+    """Train all runs that are not finished, resuming those that were begun.
+
+    Args:
+        runs: The runs.
+        folder: Where their option files and outputs go.
+        jobs: How many to train at once; they share the processor's cores evenly.
+
+    Raises:
+        InputError: If trainings failed, naming each with the file that says why; the others are finished first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    left = [run for run in runs if not run.weights.is_file()]
+    log.info("%d of %d trainings are finished.", len(runs) - len(left), len(runs))
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        succeeded = list(pool.map(lambda run: _train(run, folder, threads), left))
+    failed = [f"{folder / run.name}.log" for run, good in zip(left, succeeded, strict=True) if not good]
+    if failed:
+        raise InputError(f"{len(failed)} trainings failed: see {', '.join(failed)}. Run the plan again to resume them.")
+
+
+def _train(run: Run, folder: Path, threads: int) -> bool:
+    """Train one run as `lsm train --auto_resume` does; its output goes to a file."""
+    log.info("Training %s for %d iterations.", run.name, run.iterations)
+    option_file = folder / f"{run.name}.yml"
+    with atomic_file(option_file) as file:
+        file.write(yaml.safe_dump(run.options, sort_keys=False).encode())
+    command = [sys.executable, "-c", "from lsm.cli import main; main()", "train", "-opt", str(option_file)]
+    with (folder / f"{run.name}.log").open("ab") as output:
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run([*command, "--auto_resume"], stdout=output, stderr=output, env=environment, check=False)
+    return done.returncode == 0 and run.weights.is_file()
+
+
+def read_curve(run: Run) -> Curve:
+    """Read losses and speed from the logs of a run, oldest first; what was repeated after a kill counts once.
+
+    Raises:
+        InputError: If there are none.
+    """
+    losses, seconds = {}, []
+    for path in sorted(run.folder.glob("train_*.log"), key=lambda path: path.name[-19:]):
+        for match in map(_LINE.search, path.read_text(encoding="utf-8").splitlines()):
+            if match:
+                losses[int(match[1])] = float(match[2])
+                seconds.append(float(match[3]))
+    if not losses:
+        raise InputError(f"{run.folder}: no log of a training.")
+    return Curve(losses, median(seconds))

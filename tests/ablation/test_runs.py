@@ -1,0 +1,82 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from lsm.ablation.plan import Run
+from lsm.ablation.runs import read_curve, train_all
+from lsm.errors import InputError
+from lsm.inference.image_io import write_image
+
+REPOSITORY = Path(__file__).parents[2]
+
+LINE = "2026-01-01 00:00:00,000 INFO: iter {:7d}/9  l_pix {:.5e}  lr 1.000e-04  {:.3f} s/iter (data 0.001)  eta 0:01\n"
+
+
+def test_curves_join_the_logs_of_a_resumed_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run("a", 0, "r", {"train": {"total_iter": 9}})
+    run.folder.mkdir(parents=True)
+    first, second = (run.folder / f"train_r_20260101_00000{n}.log" for n in (0, 1))
+    first.write_text(LINE.format(3, 0.5, 0.2) + "other\n" + LINE.format(6, 0.4, 0.3))
+    second.write_text(LINE.format(6, 0.25, 0.4) + LINE.format(9, 0.125, 0.5))
+    curve = read_curve(run)
+    assert curve.losses == {3: 0.5, 6: 0.25, 9: 0.125}
+    assert curve.seconds == pytest.approx(0.35)
+    first.unlink()
+    second.unlink()
+    with pytest.raises(InputError, match="no log"):
+        read_curve(run)
+
+
+def test_a_failing_training_is_named_and_finished_ones_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = Run("a", 0, "good", {"train": {"total_iter": 9}})
+    good.weights.parent.mkdir(parents=True)
+    good.weights.write_bytes(b"as it is")
+    bad = Run("b", 0, "bad", {"name": "bad", "train": {"total_iter": 9}})
+    with pytest.raises(InputError, match=r"1 trainings failed.*bad\.log"):
+        train_all([good, bad], tmp_path / "report")
+    assert good.weights.read_bytes() == b"as it is"
+    assert "lsm: error:" in (tmp_path / "report" / "bad.log").read_text()
+
+
+def test_the_script_trains_compares_and_goes_on_where_it_was(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        for folder in ("train", "Set5/HR"):
+            path = tmp_path / folder / f"im{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, np.uint8(np.cumsum(rng.integers(0, 4, (24, 28, 3)), axis=1)))
+    network = {"type": "LSM", "variant": "tiny", "embed_dim": 8, "depths": [2], "d_state": 2, "split_size": [4, 8]}
+    options = {
+        "name": "base",
+        "scale": 2,
+        "num_gpu": 0,
+        "datasets": {"train": {"dataroot_gt": "train", "gt_size": 8, "batch_size": 1, "num_worker_per_gpu": 0}},
+        "network_g": network,
+        "train": {
+            "total_iter": 2,
+            "optim_g": {"type": "AdamW", "lr": 1e-3},
+            "scheduler": {"type": "MultiStepLR", "milestones": [1]},
+        },
+        "logger": {"print_freq": 1},
+    }
+    plan = {"name": "p", "options": "options.yml", "reference": "a", "seeds": [0], "sets": ["Set5"]}
+    plan["variants"] = {"a": {}, "b": {"network_g": {"transition": "fixed"}}}
+    for name, content in (("options.yml", options), ("plan.yml", plan)):
+        (tmp_path / name).write_text(yaml.safe_dump(content))
+    command = [sys.executable, str(REPOSITORY / "scripts" / "ablate.py"), "plan.yml", "--data", "."]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    first = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stderr
+    assert "0 of 2 trainings are finished" in first.stderr
+    assert first.stdout.count("\n| ") == 2
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "2 of 2 trainings are finished" in again.stderr
+    assert again.stdout == first.stdout
+    assert (tmp_path / "results" / "ablate-p" / "table.md").read_text() in first.stdout
