@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lsm.errors import OptionError, unknown_name
+from lsm.mixers.registry import check_mixer_options
 from lsm.mixers.scan_order import check_order
 from lsm.mixers.transition import TRANSITIONS
+from lsm.typecheck import check_type
 
 _PAPER = {"transition": "product", "input_norm": "learned", "modulation": "softmax", "scan_order": "category"}
 
@@ -75,6 +77,9 @@ class LSMConfig:
             "attention" or "mixer".
         categories: "gumbel" or "argmax": how tokens get their category in training.
         temperature: Of the Gumbel drawing.
+        mixer: What stands in the CML's place: "cml", or another of `lsm.mixers.registry.MIXERS`.
+        mixer_options: Options of that mixer; "cml" and "attention" have none, they take the network's.
+        mixer_mlp_ratio: `mlp_ratio` of the blocks with that mixer; a 0 stands for `mlp_ratio`.
         start: "random" (the paper's initial values), or with the light head "bilinear": the untrained network enlarges
             bilinearly, so that a short training need not spend itself on learning the identity.
     """
@@ -106,6 +111,9 @@ class LSMConfig:
     placement: str = "alternate"
     categories: str = "gumbel"
     temperature: float = 1.0
+    mixer: str = "cml"
+    mixer_options: dict[str, Any] = field(default_factory=dict, hash=False)
+    mixer_mlp_ratio: float = 0.0
     start: str = "random"
 
     def __post_init__(self) -> None:
@@ -137,14 +145,24 @@ class LSMConfig:
             if getattr(self, name) not in known:
                 raise OptionError(unknown_name(f"{name} of LSM", getattr(self, name), map(str, known)))
         check_order(self.scan_order)
-        hidden, half_heads = int(self.embed_dim * self.mlp_ratio), self.num_heads // 2
+        check_mixer_options(self.mixer, self.mixer_options)
+        set_field(self, "mixer_options", dict(self.mixer_options))
+        hiddens, half_heads = (self.mlp_hidden(mixer=False), self.mlp_hidden(mixer=True)), self.num_heads // 2
         for wrong, why in (
             (
                 self.num_tokens != 4 * self.d_state,
                 "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C",
             ),
             (half_heads < 1 or self.embed_dim % (2 * half_heads), "embed_dim must be a multiple of the heads in use"),
-            (hidden < 2 or hidden % 2, "embed_dim × mlp_ratio must be even"),
+            (
+                any(hidden < 2 or hidden % 2 for hidden in hiddens),
+                "embed_dim × mlp_ratio must be even, and × mixer_mlp_ratio too",
+            ),
+            (
+                self.mixer in ("cml", "attention") and self.mixer_options,
+                "the mixers cml and attention take the options of the network itself, not mixer_options",
+            ),
+            (self.semantics == "released" and self.mixer != "cml", "released semantics need the mixer cml"),
             (not self.depths or min(self.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
             (len(self.rgb_mean) != self.in_chans, "rgb_mean must hold one value a channel"),
             (len(self.split_size) != 2 or min(self.split_size) < 1, "split_size must be two positive numbers"),
@@ -164,6 +182,11 @@ class LSMConfig:
             if wrong:
                 raise OptionError(f"LSM cannot be built: {why} (got {self}).")
 
+    def mlp_hidden(self, *, mixer: bool) -> int:
+        """Return the width of the gated MLP of the blocks with the mixer, or of those with window attention."""
+        # Rounded first, so that a ratio written as a decimal fraction gives the width it was computed from.
+        return int(round(self.embed_dim * ((mixer and self.mixer_mlp_ratio) or self.mlp_ratio), 6))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
@@ -179,7 +202,7 @@ class LSMConfig:
         for name, value in values.items():
             if name not in known:
                 raise OptionError(unknown_name("option of LSM", name, known))
-            check_type(name, value, known[name])
+            check_type("LSM", name, value, known[name])
         return cls(**values)
 
 
@@ -192,24 +215,6 @@ def with_semantics(config: LSMConfig, semantics: str) -> LSMConfig:
     if semantics == config.semantics:
         return config
     return LSMConfig.from_dict(config.to_dict() | dict.fromkeys(_PAPER, "") | {"semantics": semantics})
-
-
-def check_type(name: str, value: Any, expected: Any) -> None:
-    """Raise unless a value has the type of the field `name`.
-
-    Raises:
-        OptionError: On another type.
-    """
-    if typing.get_origin(expected) is tuple:
-        inner = typing.get_args(expected)[0]
-        if not isinstance(value, (list, tuple)):
-            raise OptionError(f"Option {name} of LSM must be a list, not {value!r}.")
-        for item in value:
-            check_type(name, item, inner)
-        return
-    accepted = (int, float) if expected is float else expected
-    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-        raise OptionError(f"Option {name} of LSM must be of type {expected.__name__}, not {value!r}.")
 
 
 _CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "head": "classical"}

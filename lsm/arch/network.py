@@ -12,6 +12,7 @@ from lsm.arch.blocks import Block, ResidualGroup
 from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig, preset_config
 from lsm.arch.heads import HEADS, LightHead
 from lsm.mixers.layout import to_image, to_tokens
+from lsm.mixers.registry import build_mixer
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.window_attention import WindowAttention
 
@@ -131,24 +132,32 @@ def create_model(variant: str, scale: int = 4, semantics: str = "paper", **overr
 
 
 def _build_groups(config: LSMConfig) -> list[ResidualGroup]:
-    """Build the residual groups: even blocks attend in windows, odd ones scan."""
+    """Build the residual groups: even blocks attend in windows, odd ones hold the mixer."""
     rates = iter(torch.linspace(0, config.drop_path_rate, sum(config.depths), device="cpu").tolist())
-    hidden = int(config.embed_dim * config.mlp_ratio)
     return [
-        ResidualGroup(
-            config.embed_dim,
-            [Block(config.embed_dim, _build_mixer(config, i, j), hidden, next(rates)) for j in range(depth)],
-        )
+        ResidualGroup(config.embed_dim, [_build_block(config, i, j, next(rates)) for j in range(depth)])
         for i, depth in enumerate(config.depths)
     ]
 
 
-def _build_mixer(config: LSMConfig, group: int, index: int) -> nn.Module:
-    """Build the mixer of block `index` of a group; which windows are shifted alternates between groups."""
+def _build_block(config: LSMConfig, group: int, index: int, drop_path: float) -> Block:
+    """Build block `index` of a group; which windows are shifted alternates between groups."""
     attends = index % 2 == 0 if config.placement == "alternate" else config.placement == "attention"
-    if attends:
-        shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
-        return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.position_dim)
+    shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
+    mixer = _window_attention(config, shifted) if attends else _build_mixer(config, shifted)
+    return Block(config.embed_dim, mixer, config.mlp_hidden(mixer=not attends), drop_path)
+
+
+def _window_attention(config: LSMConfig, shifted: bool) -> WindowAttention:
+    return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.position_dim)
+
+
+def _build_mixer(config: LSMConfig, shifted: bool) -> nn.Module:
+    """Build what stands in the CML's place; `shifted` is for windows."""
+    if config.mixer == "attention":
+        return _window_attention(config, shifted)
+    if config.mixer != "cml":
+        return build_mixer(config.mixer, config.embed_dim, **config.mixer_options)
     return SemanticLRU(
         config.embed_dim,
         config.d_state,

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 
-def take_rows(rows: Tensor, order: Tensor, back: Tensor, empty: Tensor | None = None) -> Tensor:
-    """Build a matrix from the rows of another, each of which is used once.
+def take_rows(
+    rows: Tensor, order: Tensor, back: Tensor, empty: Tensor | None = None, unused: Tensor | None = None
+) -> Tensor:
+    """Build a matrix from the rows of another, each of which is used once at most.
 
     The gradient is the same copy the other way round; torch's own for an index would add row by row.
 
@@ -17,29 +19,32 @@ def take_rows(rows: Tensor, order: Tensor, back: Tensor, empty: Tensor | None = 
         rows: (n, C).
         order: For each row of the result the row it takes, (m,) int64.
         back: For each of `rows` where it went, (n,) int64.
-        empty: Rows of the result that are zero whatever `order` says, (k,) int64; m = n + k.
+        empty: Rows of the result that are zero whatever `order` says, (k,) int64.
+        unused: Those of `rows` that went nowhere whatever `back` says, (l,) int64; m + l = n + k.
 
     Returns:
         (m, C).
     """
-    result = _TakeRows.apply(rows, order, back, empty)
+    result = _TakeRows.apply(rows, order, back, empty, unused)
     assert isinstance(result, Tensor)
     return result
 
 
 class _TakeRows(torch.autograd.Function):
     @staticmethod
-    def forward(rows: Tensor, order: Tensor, back: Tensor, empty: Tensor | None) -> Tensor:
+    def forward(rows: Tensor, order: Tensor, back: Tensor, empty: Tensor | None, unused: Tensor | None) -> Tensor:
         result = rows.index_select(0, order)
         return result if empty is None else result.index_fill_(0, empty, 0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[2])
+        ctx.save_for_backward(inputs[2], inputs[4])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        return grad.index_select(0, ctx.saved_tensors[0]), None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[override]
+        back, unused = ctx.saved_tensors
+        result = grad.index_select(0, back)
+        return result if unused is None else result.index_fill_(0, unused, 0), None, None, None, None
 
 
 def permute_tokens(tokens: Tensor, order: Tensor, back: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from lsm.mixers.base import LINEAR, MixerProperties
 from lsm.mixers.layout import Size, to_image, to_tokens
 from lsm.mixers.reorder import take_rows
 
@@ -166,6 +167,11 @@ class WindowAttention(nn.Module):
     softmax(q·kᵀ/√d + bias)·v in each window, concatenated, plus a depthwise 3×3 convolution of v, then a Linear.
     The image is padded at the right and bottom with zeros, after the projection, to a multiple of max(h, w).
 
+    Paper: Liu et al. 2021, Swin, arXiv 2103.14030; rectangles as in HiT-SR and CAT.
+    Equation: y = softmax(q·kᵀ/√d + bias)·v in windows of h×w tokens.
+    Cost: n, times h·w.
+    Parameters: 4·C² + 14·C + 4·P² + 22·P + (P + 1)·heads, P the width of the position bias's MLPs.
+
     Args:
         dim: C.
         num_heads: Heads in all; each half has `num_heads // 2`.
@@ -173,6 +179,8 @@ class WindowAttention(nn.Module):
         shifted: Shift the windows by half their size.
         position_dim: Width of the MLP of the position bias.
     """
+
+    properties = MixerProperties(LINEAR)
 
     def __init__(self, dim: int, num_heads: int, split_size: Size, shifted: bool, position_dim: int) -> None:
         super().__init__()
@@ -202,7 +210,7 @@ class WindowAttention(nn.Module):
             rows, "(n t) (three heads d) -> three n heads t d", t=plan.tokens, three=3, heads=self.heads
         )
         mixed = self._window_attention(windows, self.bias[half](), window, [batch * n for n in plan.kinds])
-        out = take_rows(rearrange(mixed, "n heads t d -> (n t) (heads d)"), back, order)
+        out = take_rows(rearrange(mixed, "n heads t d -> (n t) (heads d)"), back, order, unused=empty)
         return out.view(batch, length, -1) + self._local(qkv, size, half)
 
     @staticmethod

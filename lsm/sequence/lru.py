@@ -183,4 +183,4 @@ class LRU(nn.Module):
 
     def _readout(self, states: Tensor, inputs: Tensor) -> Tensor:
         """Compute Re(C h) + D ⊙ u from states (…, 2N) and inputs (…, H)."""
-        return states @ torch.cat([self.C_re, -self.C_im], dim=1).t() + self.D * inputs
+        return states.to(self.D.dtype) @ torch.cat([self.C_re, -self.C_im], dim=1).t() + self.D * inputs

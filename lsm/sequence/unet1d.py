@@ -153,22 +153,25 @@ KINDS = ("lru", "dilated", "attention", "multiscale")
 
 
 def build_unet(
-    kind: str, d_model: int, n_layers: int, downsample_factor: int, *, causal: bool = False, d_state: int = 64
+    kind: str | Mixer, d_model: int, n_layers: int, downsample_factor: int, *, causal: bool = False, d_state: int = 64
 ) -> UNet1d:
-    """Build a 1D U-Net with one of four ways to see far.
+    """Build a 1D U-Net with one of four ways to see far, or with a mixer of any other kind.
 
     Args:
         kind: "lru" (recurrence), "dilated" (convolutions with doubling rates), "attention" (over time), or "multiscale"
-            (plain convolutions, the skips of all scales concatenated at each decoder stage).
+            (plain convolutions, the skips of all scales concatenated at each decoder stage); or what makes the mixer of
+            a width, e.g. `lsm.mixers.registry.sequence_mixer("gfnet")`.
         d_model: Channels in and out.
         n_layers: Stages.
         downsample_factor: Of each stage.
-        causal: Whether no output sample may depend on a later input sample.
+        causal: Whether no output sample may depend on a later input sample; another kind's mixers must look back only.
         d_state: States of each LRU; the other kinds have none.
 
     Raises:
         OptionError: On an unknown kind.
     """
+    if callable(kind):
+        return UNet1d(d_model, n_layers, downsample_factor, kind, causal=causal)
     mixers: dict[str, Mixer] = {
         "lru": lambda width: LRU(width, d_state),
         "dilated": lambda width: DilatedMixer(width, causal=causal),

@@ -14,10 +14,13 @@ from lsm.arch.network import CONFIG_KEY, decode_config
 from lsm.errors import CheckpointError, OptionError
 from lsm.weights.keys import from_released, is_released
 
-_FROM_SHAPES = (
-    "upscale", "in_chans", "embed_dim", "depths", "num_heads",
-    "mlp_ratio", "d_state", "num_tokens", "head", "position_dim",
-)  # fmt: skip
+_OF_MIXERS = {
+    "num_heads": ("mixer.bias.0.layers.2.2.weight", 2),
+    "position_dim": ("mixer.bias.0.project.weight", 1),
+    "d_state": ("mixer.core.nu_log", 1),
+    "num_tokens": ("mixer.modulation.dictionary", 1),
+}
+"""Fields that show as the first axis of a parameter, and the factor between them; not every mixer has it."""
 
 
 def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSMConfig:
@@ -51,11 +54,13 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
         raise CheckpointError("The weights carry no configuration, neither among them nor in a header.") from error
     except (OptionError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
         raise CheckpointError(f"Not a checkpoint of LSM: {error}") from error
-    for name in _FROM_SHAPES:
-        if getattr(config, name) != shapes[name]:
+    stated = {name: getattr(config, name) for name in shapes}
+    stated["mlp_ratio"] = config.mlp_hidden(mixer=config.placement == "mixer") / config.embed_dim
+    for name, value in shapes.items():
+        if stated[name] != value:
             raise CheckpointError(
-                f"The weights contradict their configuration: {name} is {getattr(config, name)} there, but the shapes "
-                f"say {shapes[name]}."
+                f"The weights contradict their configuration: {name} is {stated[name]} there, but the shapes say "
+                f"{value}."
             )
     return config
 
@@ -69,25 +74,25 @@ def _from_shapes(state: Mapping[str, Tensor]) -> dict[str, Any]:
         while f"groups.{group}.blocks.{blocks}.gamma" in state:
             blocks += 1
         depths.append(blocks)
-    block, scan = "groups.0.blocks.0", "groups.0.blocks.1.mixer"
     convs = sorted(int(name.split(".")[1]) for name in state if name.startswith("head.") and name.endswith(".weight"))
     widths = [state[f"head.{index}.weight"].shape[0] for index in convs]
     if len(widths) == 1:
         head, upscale = "light", math.isqrt(widths[0] // in_chans)
     else:
         head, upscale = "classical", math.prod(math.isqrt(width // widths[0]) for width in widths[1:-1])
-    return {
+    shapes: dict[str, Any] = {
         "upscale": upscale,
         "in_chans": in_chans,
         "embed_dim": embed_dim,
         "depths": tuple(depths),
-        "num_heads": 2 * state[f"{block}.mixer.bias.0.layers.2.2.weight"].shape[0],
-        "mlp_ratio": state[f"{block}.mlp.fc1.weight"].shape[0] / embed_dim,
-        "d_state": state[f"{scan}.core.nu_log"].shape[0],
-        "num_tokens": state[f"{scan}.modulation.dictionary"].shape[0],
+        "mlp_ratio": state["groups.0.blocks.0.mlp.fc1.weight"].shape[0] / embed_dim,
         "head": head,
-        "position_dim": state[f"{block}.mixer.bias.0.project.weight"].shape[0],
     }
+    for field, (ending, factor) in _OF_MIXERS.items():
+        found = [tensor.shape[0] for name, tensor in state.items() if name.endswith(ending)]
+        if found:
+            shapes[field] = factor * found[0]
+    return shapes
 
 
 def _released_window(state: Mapping[str, Tensor]) -> tuple[int, int]:

@@ -89,3 +89,11 @@ def test_cached_bias_follows_its_parameters():
         changed = module(tokens, (8, 8))
     assert not torch.equal(before, changed)
     assert (module(tokens, (8, 8)) - changed).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (2, 3), (1, 5)])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_gradients_with_and_without_padding(size, shifted):
+    module = WindowAttention(4, 2, (1, 2), shifted, 2).double()
+    tokens = torch.randn(2, size[0] * size[1], 4).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: module(x, size), (tokens,), fast_mode=True)

@@ -1,0 +1,37 @@
+"""Whether a value that a user gave has the type that an option is declared with."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from lsm.errors import OptionError
+
+
+def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
+    """Raise unless a value has the type of an option.
+
+    Args:
+        owner: What has the option, e.g. "LSM".
+        name: Of the option.
+        value: As given.
+        expected: int (no bool), float (an int too), bool, str, a tuple of these (a list too), or a dict (any mapping).
+
+    Raises:
+        OptionError: On another type.
+    """
+    kind = typing.get_origin(expected) or expected
+    if kind is dict:
+        if not isinstance(value, Mapping):
+            raise OptionError(f"Option {name} of {owner} must map names to values, not {value!r}.")
+        return
+    if kind is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise OptionError(f"Option {name} of {owner} must be a list, not {value!r}.")
+        for item in value:
+            check_type(owner, name, item, typing.get_args(expected)[0])
+        return
+    accepted = (int, float) if expected is float else expected
+    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
+        raise OptionError(f"Option {name} of {owner} must be of type {expected.__name__}, not {value!r}.")
