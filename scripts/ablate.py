@@ -38,6 +38,7 @@ def ablate(
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     plan = read_plan(plan_file)
     report = report or Path("results") / f"ablate-{plan.name}"
+    report.mkdir(parents=True, exist_ok=True)
     runs = list_runs(plan)
     if train:
         train_all(runs, report / "runs", jobs)

@@ -39,7 +39,7 @@ def train_all(runs: Sequence[Run], folder: Path, jobs: int = 1) -> None:
     Args:
         runs: The runs.
         folder: Where their option files and outputs go.
-        jobs: How many to train at once; they share the processor's cores evenly.
+        jobs: How many to train at once; they share the processor's cores evenly, unless `OMP_NUM_THREADS` is set.
 
     Raises:
         InputError: If trainings failed, naming each with the file that says why; the others are finished first.
@@ -63,7 +63,7 @@ def _train(run: Run, folder: Path, threads: int) -> bool:
         file.write(yaml.safe_dump(run.options, sort_keys=False).encode())
     command = [sys.executable, "-c", "from lsm.cli import main; main()", "train", "-opt", str(option_file)]
     with (folder / f"{run.name}.log").open("ab") as output:
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
         done = subprocess.run([*command, "--auto_resume"], stdout=output, stderr=output, env=environment, check=False)
     return done.returncode == 0 and run.weights.is_file()
 

@@ -158,6 +158,19 @@ class SemanticLRU(nn.Module):
         scores, modulation = (item.chunk(4, dim=-1)[0] for item in (semantics.scores, semantics.modulation))
         return magnitude(self.transition, self.core.nu_log, scores, modulation, self.gain_log)
 
+    def scan_memory(self, tokens: Tensor, size: Size) -> Tensor | None:
+        """Return |a_k| of tokens (B, L, C) in the order of the (first) scan, (B, L, N); None for no recurrence."""
+        semantics = self.modulation(tokens)
+        memory = self.memory(semantics)
+        if memory is None:
+            return None
+        if self.scan_order != "category":
+            order = directions(self.scan_order, *size)[0][0]
+            return memory if order is None else memory[:, order.to(memory.device)]
+        ordered, order = self._categories(semantics.scores).sort(dim=-1, stable=True)
+        memory = memory.gather(1, order[..., None].expand_as(memory))
+        return memory.masked_fill(_starts(ordered)[..., None], 0) if self.reset else memory
+
     def _scan_tokens(self, tokens: Tensor, semantics: Semantics, size: Size) -> Tensor:
         """Scan the tokens of each image in the chosen order; several directions are summed."""
         drive, memory = self.core.drive(tokens), self.memory(semantics)
@@ -182,8 +195,7 @@ class SemanticLRU(nn.Module):
             scans = [(None if p is None else p.to(gates.device), r) for p, r in directions(self.scan_order, *size)]
             return torch.stack([self._scan(gates, order, backwards) for order, backwards in scans]).sum(dim=0)
         ordered, order = self._categories(scores).sort(dim=-1, stable=True)
-        starts = ordered.diff(dim=-1, prepend=ordered[:, :1]) != 0 if self.reset else None
-        return self._scan(gates, order, False, starts)
+        return self._scan(gates, order, False, _starts(ordered) if self.reset else None)
 
     def _scan(self, gates: Tensor, order: Tensor | None, backwards: bool, starts: Tensor | None = None) -> Tensor:
         """Scan in an order (L,) or (B, L), forgetting all where it `starts` anew, (B, L); return raster order."""
@@ -227,3 +239,8 @@ class SemanticLRU(nn.Module):
         """Give each token its category, (B, L)."""
         method = self.categories if self.training else ("gumbel" if self.sampling else "argmax")
         return assign_categories(scores, method, self.temperature, self.generator)
+
+
+def _starts(ordered: Tensor) -> Tensor:
+    """Mark where in sorted categories (B, L) a new one starts, but for the first token: (B, L) bool."""
+    return ordered.diff(dim=-1, prepend=ordered[:, :1]) != 0

@@ -151,7 +151,7 @@ def load_start(
 @triton.jit
 def states_kernel(
     a_re, a_im, ab, al, an, b_re, b_im, bb, bl, bn, c_re, c_im, h_re, h_im, out_re, out_im, length, width,
-    HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr, 
+    HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, CHUNK: tl.constexpr,
     LANES: tl.constexpr
 ):  # fmt: skip
     """Write the states of each chunk, (B, L, N) contiguous, from the states `c` after all chunks but the last."""
@@ -173,7 +173,7 @@ def states_kernel(
 @triton.jit
 def gradients_kernel(
     a_re, a_im, ab, al, an, g_re, g_im, gb, gl, gn, s_re, s_im, c_re, c_im, h_re, h_im, da_re, da_im, db_re,
-    db_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr, 
+    db_im, length, width, HAS_START: tl.constexpr, REVERSE: tl.constexpr, COMPLEX: tl.constexpr,
     CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Write ∂a = g conj(h_{k-1}) and ∂b = g, both (B, L, N), where g accumulates against the forward scan.
