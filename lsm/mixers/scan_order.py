@@ -1,7 +1,7 @@
 """Orders in which a scan visits the H×W tokens of an image: pure index functions.
 
 A permutation `p` of the raster positions y·W + x says that step k visits token p[k]; `tokens[p]` is the sequence, and
-`inverse(p)` puts it back. A named order is one or several directions, whose states are summed.
+`lsm.scan.reorder.inverse(p)` puts it back. A named order is one or several directions, whose states are summed.
 """
 
 from __future__ import annotations
@@ -77,12 +77,6 @@ def permutation(name: str, height: int, width: int) -> Tensor:
         (H·W,) int64, a permutation of the raster positions.
     """
     return SPATIAL_ORDERS[name](height, width)
-
-
-def inverse(order: Tensor) -> Tensor:
-    """Invert permutations along the last axis: (…, L) int64 → (…, L)."""
-    steps = torch.arange(order.shape[-1], device=order.device).expand_as(order)
-    return torch.empty_like(order).scatter_(-1, order, steps)
 
 
 def directions(name: str, height: int, width: int) -> list[tuple[Tensor | None, bool]]:

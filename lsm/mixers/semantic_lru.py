@@ -9,17 +9,19 @@ What else a_k can be, is in `lsm.mixers.transition`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from lsm.mixers.base import LINEAR, LOG_LINEAR, MixerProperties
 from lsm.mixers.layout import Size, to_image, to_tokens
-from lsm.mixers.reorder import permute_tokens
-from lsm.mixers.scan_order import check_order, directions, inverse
+from lsm.mixers.scan_order import check_order, directions
 from lsm.mixers.semantic import SemanticModulation, Semantics, assign_categories
 from lsm.mixers.transition import magnitude
-from lsm.scan import linear_scan
+from lsm.scan import linear_scan, modulated_scan
+from lsm.scan.reorder import inverse, permute_tokens
 from lsm.sequence.lru import eigenvalues, initial_eigenvalues
 
 
@@ -173,42 +175,31 @@ class SemanticLRU(nn.Module):
 
     def _scan_tokens(self, tokens: Tensor, semantics: Semantics, size: Size) -> Tensor:
         """Scan the tokens of each image in the chosen order; several directions are summed."""
-        drive, memory = self.core.drive(tokens), self.memory(semantics)
-        modulation = None
+        drive = self.core.drive(tokens)
+        width = drive.shape[-1] // 2
+        m_lambda, m_rest = semantics.modulation.split([width, 3 * width], dim=-1)
+        gates = None
         if self.modulation_scale is not None:
-            _, m_input, m_re, m_im = (semantics.modulation * self.modulation_scale).chunk(4, dim=-1)
-            drive, modulation = drive * torch.cat([m_input, m_input], dim=-1), torch.cat([m_re, m_im], dim=-1)
+            gates = m_rest if self.modulation_scale == 1 else m_rest * self.modulation_scale
+        product = self.transition == "product" and not self.unit_input  # the scan itself multiplies λ and M_λ
+        memory = m_lambda if product else self.memory(semantics)
         if memory is None:
-            states = drive
-        else:
-            if self.unit_input:
-                unit = (1 - memory.square()).sqrt()
-                drive = drive * torch.cat([unit, unit], dim=-1)
-            # All but the scan works token by token, so only what the scan reads and writes has to be reordered.
-            gates = torch.cat([memory, drive], dim=-1)
-            states = self._scan_orders(gates, semantics.scores, size)
-        return self._readout(states if modulation is None else states * modulation, tokens)
-
-    def _scan_orders(self, gates: Tensor, scores: Tensor, size: Size) -> Tensor:
-        """Sum the states of all directions, (B, L, 2N); `gates` are |a| and the input, (B, L, 3N)."""
-        if self.scan_order != "category":
-            scans = [(None if p is None else p.to(gates.device), r) for p, r in directions(self.scan_order, *size)]
-            return torch.stack([self._scan(gates, order, backwards) for order, backwards in scans]).sum(dim=0)
-        ordered, order = self._categories(scores).sort(dim=-1, stable=True)
-        return self._scan(gates, order, False, _starts(ordered) if self.reset else None)
-
-    def _scan(self, gates: Tensor, order: Tensor | None, backwards: bool, starts: Tensor | None = None) -> Tensor:
-        """Scan in an order (L,) or (B, L), forgetting all where it `starts` anew, (B, L); return raster order."""
-        back = None if order is None else inverse(order)
-        if order is not None and back is not None:
-            gates = permute_tokens(gates, order, back)
-        memory, re, im = gates.chunk(3, dim=-1)
-        if starts is not None:
-            memory = memory.masked_fill(starts[..., None], 0)
+            once = drive if gates is None else drive * gates[..., :width].repeat(1, 1, 2) * gates[..., width:]
+            return self._readout(once, tokens)
+        if self.unit_input:
+            drive = drive * (1 - memory.square()).sqrt().repeat(1, 1, 2)
         phase = self.core.theta_log.exp()
-        planes = linear_scan((memory * phase.cos(), memory * phase.sin()), (re, im), reverse=backwards)
-        states = torch.cat(planes, dim=-1)
-        return states if order is None or back is None else permute_tokens(states, back, order)
+        rotation = self.core.transition() if product else (phase.cos(), phase.sin())
+        scan = partial(modulated_scan, drive, memory, rotation, gates)
+        return self._readout(self._scan_orders(scan, semantics.scores, size), tokens)
+
+    def _scan_orders(self, scan: Callable[..., Tensor], scores: Tensor, size: Size) -> Tensor:
+        """Run a `modulated_scan` in all directions and sum the results, (B, L, 2N)."""
+        if self.scan_order != "category":
+            scans = [(None if p is None else p.to(scores.device), r) for p, r in directions(self.scan_order, *size)]
+            return torch.stack([scan(order, reverse=backwards) for order, backwards in scans]).sum(dim=0)
+        ordered, order = self._categories(scores).sort(dim=-1, stable=True)
+        return scan(order, starts=_starts(ordered) if self.reset else None)
 
     def _scan_batch(self, tokens: Tensor, modulation: Tensor, order: Tensor) -> Tensor:
         """Compute what the published implementation does: a scan over images, of sorted features and unsorted M."""

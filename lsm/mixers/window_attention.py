@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lsm.mixers.base import LINEAR, MixerProperties
 from lsm.mixers.layout import Size, to_image, to_tokens
-from lsm.mixers.reorder import take_rows
+from lsm.scan.reorder import take_rows
 
 _SEPARATED = -100.0
 """Added to the score of two tokens that the shift brought together though they are apart in the image."""

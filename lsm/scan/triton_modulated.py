@@ -1,10 +1,10 @@
-"""The modulated scan on a GPU: launches the kernels of `triton_modulated_kernels.py`, chunk by chunk as `triton_scan.py`.
+"""The modulated scan on a GPU: launches the kernels of `triton_modulated_kernels.py`, as `triton_scan.py` does its own.
 
 Bytes, float32, a step and state, without those of the order (8 a step): the fewest of the forward pass are 32, six
 numbers read (u, m and the three gates) and two written; the summaries read u, m and M_B once more, 16 bytes, unless
-they still lie in the cache. In plain torch the same takes 120: products, their reordering, transitions, states,
+they still lie in the cache. The same in plain torch takes some 170: products, their reordering, transitions, states,
 the way back and the readout each go through memory. The fewest of the backward pass are 56: eight numbers read, six
-written. Kept for it: the inputs, and one state a chunk.
+written, and 20 more for its summaries. Kept for it: the inputs, and one state a chunk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lsm.scan.triton_modulated_kernels import (
 from lsm.scan.triton_scan import both, require_kernels, scan_triton, tile_shape
 
 TILE = 2048
-"""Elements of a tile (chunk × lanes): eight a thread with eight warps; a backward program holds some 15 numbers of each."""
+"""Elements of a tile (chunk × lanes), 8 a thread with eight warps; the gradient holds some 15 numbers of each."""
 
 
 def chunk_shape(width: int) -> tuple[int, int]:
@@ -89,7 +89,7 @@ def run_backward(
     scanned = (*rows(memory), *rows(gates), rotation.contiguous(), *_order(order, drive))
     options = {"HAS_ORDER": order is not None, "REVERSE": reverse, "CHUNK": steps, "LANES": lanes, "num_warps": 8}
     blocks = triton.cdiv(width, lanes)
-    gradients = tuple(item.new_empty(item.shape) for item in (drive, memory, gates))
+    du, dm, dgates = (item.new_empty(item.shape) for item in (drive, memory, gates))
     terms = after[0].new_empty(batch, chunks, 2, width)
     with torch.cuda.device_of(drive):
         first: Planes = summaries[2:]
@@ -97,9 +97,9 @@ def run_backward(
             gradient_summary_kernel[(chunks - 1, blocks, batch)](grad, *scanned, *summaries, length, width, **options)
             first = scan_triton(summaries[:2], summaries[2:], None, True)
         gradients_kernel[(chunks, blocks, batch)](
-            grad, *rows(drive), *scanned, *both(after), *both(first), *gradients, terms, length, width, **options
+            grad, *rows(drive), *scanned, *both(after), *both(first), du, dm, dgates, terms, length, width, **options
         )
-    return *gradients, terms.sum(dim=(0, 1)).to(rotation.dtype)
+    return du, dm, dgates, terms.sum(dim=(0, 1)).to(rotation.dtype)
 
 
 def rows(tokens: Tensor) -> tuple[Tensor, int]:

@@ -90,7 +90,7 @@ def summary_kernel(
     HAS_ORDER: tl.constexpr, REVERSE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Write the product of the transitions of each chunk but the last, and its last state from a zero start."""
-    chunk, step, lanes, batch = program_place(CHUNK, LANES)
+    _, step, lanes, batch = program_place(CHUNK, LANES)
     TYPE: tl.constexpr = e_re.dtype.element_ty
     rho_re, rho_im = load_rotation(rotation, lanes, width, TYPE)
     rows = token_rows(order, order_batch, batch, step, length, REVERSE, HAS_ORDER)

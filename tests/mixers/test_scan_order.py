@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from lsm.errors import OptionError
-from lsm.mixers.scan_order import SPATIAL_ORDERS, check_order, directions, inverse, permutation
+from lsm.mixers.scan_order import SPATIAL_ORDERS, check_order, directions, permutation
+from lsm.scan.reorder import inverse
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 8), (8, 8), (13, 6), (33, 17)]
 

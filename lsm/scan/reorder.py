@@ -59,3 +59,9 @@ def permute_tokens(tokens: Tensor, order: Tensor, back: Tensor) -> Tensor:
     starts = torch.arange(0, batch * length, length, device=tokens.device)[:, None]
     rows = take_rows(tokens.flatten(0, 1), (order + starts).flatten(), (back + starts).flatten())
     return rows.view_as(tokens)
+
+
+def inverse(order: Tensor) -> Tensor:
+    """Invert permutations along the last axis: (…, L) int64 → (…, L)."""
+    steps = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(-1, order, steps)
