@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from lsm.errors import OptionError
 from lsm.mixers.base import LINEAR, MixerProperties, TokenMixer
 from lsm.mixers.layout import Size, to_image, to_tokens
-from lsm.mixers.reorder import permute_tokens
-from lsm.mixers.scan_order import check_order, directions, inverse
+from lsm.mixers.scan_order import check_order, directions
+from lsm.scan.reorder import inverse, permute_tokens
 from lsm.sequence.lru import LRU
 
 
