@@ -6,6 +6,7 @@ import torch
 from lsm.mixers.layout import to_image
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.transition import TRANSITIONS, magnitude
+from lsm.scan import modulated_scan
 
 SIZE = (4, 6)
 DIM, STATES = 12, 3
@@ -112,5 +113,6 @@ def test_unit_input_keeps_the_size_of_states_whatever_the_memory():
         semantics = module.modulation(torch.randn(1, 4000, DIM))
         memory = module.memory(semantics)
         unit = (1 - memory.square()).sqrt()
-        states = module._scan(torch.cat([memory, drive * torch.cat([unit, unit], dim=-1)], dim=-1), None, False)
+        phase = module.core.theta_log.exp()
+        states = modulated_scan(drive * unit.repeat(1, 1, 2), memory, (phase.cos(), phase.sin()))
         assert states[:, 500:].square().mean().sqrt().item() == pytest.approx(1, abs=0.1)
