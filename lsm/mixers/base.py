@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -90,6 +91,14 @@ def full(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
+def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off where a tensor is; where it is off already nothing is done, as exporters need."""
+    kind = tensor.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
+
+
 Method = TypeVar("Method", bound=Callable[..., Tensor])
 
 
@@ -98,11 +107,7 @@ def in_full_precision(method: Method) -> Method:
 
     @functools.wraps(method)
     def run(self: nn.Module, tokens: Tensor, *args: object) -> Tensor:
-        kind = tokens.device.type
-        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-            with torch.autocast(kind, enabled=False):
-                mixed = method(self, full(tokens), *args)
-        else:
+        with without_autocast(tokens):
             mixed = method(self, full(tokens), *args)
         return mixed if mixed.is_complex() else mixed.to(tokens.dtype)
 

@@ -14,9 +14,19 @@ from torch import nn
 from lsm.errors import OptionError, unknown_name
 from lsm.mixers.adapters import sequence_attention, sequence_cml
 from lsm.mixers.filters import AdaptiveGlobalFilter, GlobalFilterMixing, GlobalFilterMixing2D
+from lsm.mixers.fno import AFNOMixing, FNOBlock, FourierNeuralOperator, SpectralConv1d, SpectralConv2d
 from lsm.mixers.fourier import FourierMixing, FourierMixing1D, RealFourierMixing, SeparableFourierMixing
+from lsm.mixers.linear_attention import KernelAttention, PerformerAttention, SpectralAttention
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.spatial_lru import SpatialLRU
+from lsm.mixers.spectral_attention import (
+    DCTAttention,
+    DSTAttention,
+    HadamardAttention,
+    LSTAttention,
+    MixedSpectralAttention,
+)
+from lsm.mixers.wavelet_mixing import WaveletMixing, WaveletMixing2D
 from lsm.mixers.window_attention import WindowAttention
 from lsm.typecheck import check_type
 
@@ -48,6 +58,21 @@ MIXERS: tuple[MixerEntry, ...] = (
     _entry("gfnet", GlobalFilterMixing2D),
     _entry("gfnet1d", GlobalFilterMixing),
     _entry("gfnet-adaptive", AdaptiveGlobalFilter),
+    _entry("afno", AFNOMixing),
+    _entry("wavelet", WaveletMixing2D),
+    _entry("wavelet1d", WaveletMixing),
+    _entry("dct", DCTAttention),
+    _entry("dst", DSTAttention),
+    _entry("hadamard", HadamardAttention),
+    _entry("lst", LSTAttention),
+    _entry("lst-mixed", MixedSpectralAttention),
+    _entry("rfa", SpectralAttention),
+    _entry("performer", PerformerAttention),
+    _entry("kernel", KernelAttention),
+    _entry("spectral-conv", SpectralConv2d),
+    _entry("spectral-conv1d", SpectralConv1d),
+    _entry("fno", FourierNeuralOperator),
+    _entry("fno-block", FNOBlock),
 )
 """Every mixer, in the order of the table in docs/mixers.md."""
 
