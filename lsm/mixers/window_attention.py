@@ -23,6 +23,7 @@ _SEPARATED = -100.0
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept may serve a training later
 def relative_offsets(window: Size) -> tuple[Tensor, Tensor]:
     """List the offsets between two tokens of a window, and which pair has which.
 
@@ -41,6 +42,7 @@ def relative_offsets(window: Size) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def separation_mask(window: Size, last_row: bool, last_column: bool) -> Tensor:
     """Mask the pairs that a shift by half a window brought together, as in Swin.
 
@@ -76,28 +78,7 @@ class WindowPlan(NamedTuple):
     kinds: list[int]
     """How many windows there are of each of `LAST_ROW_COLUMN`; all are of the first without a shift."""
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of a window, T."""
-        return self.order.shape[1]
 
-    def rows(self, batch: int, length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Say how to cut tokens (B·L, …) into windows (n·B·T, …), the images of a batch inside each window.
-
-        Returns:
-            For `take_rows`: the order, the way back, and the rows of padding if there are any.
-        """
-        starts = torch.arange(0, batch * length, length)[None, :, None]
-        source = torch.where(self.order[:, None] < 0, -1, self.order[:, None] + starts).flatten()
-        empty = (source < 0).nonzero().flatten()
-        back = torch.empty(batch * length, dtype=torch.int64)
-        filled = (source >= 0).nonzero().flatten()
-        back[source[filled]] = filled
-        padding = empty.to(device) if len(empty) else None
-        return source.clamp(min=0).to(device), back.to(device), padding
-
-
-@lru_cache(maxsize=32)
 def window_plan(size: Size, window: Size, shifted: bool) -> WindowPlan:
     """Cut an image, padded at the right and bottom to a multiple of max(h, w), into windows.
 
@@ -120,6 +101,47 @@ def window_plan(size: Size, window: Size, shifted: bool) -> WindowPlan:
     return WindowPlan(torch.cat(parts), [len(part) for part in parts])
 
 
+class WindowRows(NamedTuple):
+    """How to cut the tokens of a batch (B·L, …) into windows (n·B·T, …) and back; see `take_rows`."""
+
+    order: Tensor
+    """The token that each row takes, (n·B·T,) int64."""
+    back: Tensor
+    """The row where each token went, (B·L,) int64."""
+    padding: Tensor | None
+    """The rows of padding, (k,) int64, if there are any."""
+    kinds: list[int]
+    """How many windows there are of each of `LAST_ROW_COLUMN`, in the whole batch."""
+
+
+@torch.compiler.assume_constant_result  # one constant of a compiled graph, whatever made it
+def window_rows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
+    """Plan the windows of a whole batch on a device; images of the batch stand beside each other in each place.
+
+    Args:
+        size: (H, W).
+        window: (h, w).
+        shifted: See `window_plan`.
+        batch: B.
+        device: Where the tokens are.
+    """
+    return _window_rows(size, window, shifted, batch, device)
+
+
+@lru_cache(maxsize=16)  # the tiles of a picture have up to four sizes, and each takes two windows, shifted or not
+@torch.inference_mode(False)
+def _window_rows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
+    order, kinds = window_plan(size, window, shifted)
+    length = size[0] * size[1]
+    starts = torch.arange(0, batch * length, length)[None, :, None]
+    source = torch.where(order[:, None] < 0, -1, order[:, None] + starts).flatten()
+    empty, filled = (found.nonzero().flatten() for found in (source < 0, source >= 0))
+    back = torch.empty(batch * length, dtype=torch.int64)
+    back[source[filled]] = filled
+    padding = empty.to(device) if len(empty) else None
+    return WindowRows(source.clamp(min=0).to(device), back.to(device), padding, [batch * n for n in kinds])
+
+
 class DynamicPositionBias(nn.Module):
     """An MLP from the relative offset (Δy, Δx) to one bias a head.
 
@@ -127,19 +149,20 @@ class DynamicPositionBias(nn.Module):
         width: Of the MLP.
         heads: Heads of the half of the channels that it serves.
         window: (h, w).
+        shifted: Whether windows are shifted, so that those at the border need a mask.
     """
 
-    def __init__(self, width: int, heads: int, window: Size) -> None:
+    def __init__(self, width: int, heads: int, window: Size, shifted: bool) -> None:
         super().__init__()
-        self.window = window
+        self.window, self.shifted = window, shifted
         self.project = nn.Linear(2, width)
         self.layers = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, out)) for out in (width, width, heads)
         )
-        self._cached: tuple[Any, Tensor] | None = None
+        self._cached: tuple[Any, list[Tensor]] | None = None
 
-    def forward(self) -> Tensor:
-        """Return the bias of every pair of tokens of a window, (heads, h·w, h·w)."""
+    def forward(self) -> list[Tensor]:
+        """Return what is added to the scores in each kind of window, (heads, h·w, h·w) each: bias, and mask if any."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling() or self.project.weight.is_inference():
             return self._compute()  # tensors made in inference mode do not tell when they change
         key = tuple((p.data_ptr(), p._version, p.dtype) for p in self.parameters())
@@ -147,14 +170,17 @@ class DynamicPositionBias(nn.Module):
             self._cached = key, self._compute()
         return self._cached[1]
 
-    def _compute(self) -> Tensor:
+    def _compute(self) -> list[Tensor]:
         offsets, index = relative_offsets(self.window)
         weight = self.project.weight
-        values = self.project(offsets.to(weight))
-        for layer in self.layers:
-            values = layer(values)
+        with torch.autocast(weight.device.type, enabled=False):  # else what is kept would depend on who came first
+            values = self.project(offsets.to(weight))
+            for layer in self.layers:
+                values = layer(values)
         pairs = values.index_select(0, index.to(weight.device).flatten())
-        return rearrange(pairs, "(q k) heads -> heads q k", q=index.shape[0]).contiguous()
+        bias = rearrange(pairs, "(q k) heads -> heads q k", q=index.shape[0]).contiguous()
+        masks = [separation_mask(self.window, *kind) for kind in LAST_ROW_COLUMN[1:]] if self.shifted else []
+        return [bias, *(bias + mask.to(bias) for mask in masks)]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the cache out of copies and pickles."""
@@ -186,63 +212,78 @@ class WindowAttention(nn.Module):
         super().__init__()
         h, w = split_size
         self.heads = num_heads // 2
+        self.depth = dim // 2 // self.heads
+        self.padded_depth = padded_depth(self.depth)
         self.windows: tuple[Size, Size] = ((h, w), (w, h))
         self.shifted = shifted
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
         self.local = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
-        self.bias = nn.ModuleList(DynamicPositionBias(position_dim, self.heads, window) for window in self.windows)
+        self.bias = nn.ModuleList(
+            DynamicPositionBias(position_dim, self.heads, window, shifted) for window in self.windows
+        )
 
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
         halves = [self._attend(tokens, size, half) for half in (0, 1)]
-        return self.proj(torch.cat(halves, dim=-1))
+        weight = self._pad_heads(self.proj.weight.t()).t()
+        return F.linear(torch.cat(halves, dim=-1), weight, self.proj.bias)
 
     def _attend(self, tokens: Tensor, size: Size, half: int) -> Tensor:
-        """Compute one half of the channels: attention in its windows plus the local branch, (B, L, C/2)."""
+        """Compute one half of the channels: attention in its windows plus the local branch, (B, L, heads·D)."""
         batch, length = tokens.shape[:2]
-        window = self.windows[half]
-        qkv = F.linear(tokens, *(self._half(p, half) for p in (self.qkv.weight, self.qkv.bias)))
-        plan = window_plan(size, window, self.shifted)
-        order, back, empty = plan.rows(batch, length, tokens.device)
-        rows = take_rows(qkv.flatten(0, 1), order, back, empty)
+        weight, bias = (self._half(parameter, half) for parameter in (self.qkv.weight, self.qkv.bias))
+        qkv = F.linear(tokens, weight, bias)
+        plan = window_rows(size, self.windows[half], self.shifted, batch, tokens.device)
+        rows = take_rows(qkv.flatten(0, 1), plan.order, plan.back, plan.padding)
         windows = rearrange(
-            rows, "(n t) (three heads d) -> three n heads t d", t=plan.tokens, three=3, heads=self.heads
+            rows, "(n t) (three heads d) -> three n heads t d", n=sum(plan.kinds), three=3, heads=self.heads
         )
-        mixed = self._window_attention(windows, self.bias[half](), window, [batch * n for n in plan.kinds])
-        out = take_rows(rearrange(mixed, "n heads t d -> (n t) (heads d)"), back, order, unused=empty)
+        scale = self.depth**-0.5
+        parts = [
+            _attention(part, added, scale)
+            for part, added in zip(windows.split(plan.kinds, dim=1), self.bias[half](), strict=True)
+            if part.shape[1]
+        ]
+        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        out = take_rows(rearrange(mixed, "n heads t d -> (n t) (heads d)"), plan.back, plan.order, unused=plan.padding)
         return out.view(batch, length, -1) + self._local(qkv, size, half)
 
-    @staticmethod
-    def _half(parameter: Tensor, half: int) -> Tensor:
-        """Take one half's rows of q, k and v out of the weight or bias of C → 3C: (3C, …) → (3C/2, …)."""
-        return parameter.unflatten(0, (3, 2, -1))[:, half].flatten(0, 1)
+    def _pad_heads(self, parameter: Tensor) -> Tensor:
+        """Append zeros to the channels of each head: (…·heads·d, …) → (…·heads·D, …)."""
+        if self.padded_depth == self.depth:
+            return parameter
+        heads = parameter.unflatten(0, (-1, self.depth))
+        behind = [0, 0] * (heads.dim() - 2)  # F.pad counts axes from the last
+        return F.pad(heads, [*behind, 0, self.padded_depth - self.depth]).flatten(0, 1)
+
+    def _half(self, parameter: Tensor, half: int) -> Tensor:
+        """Take one half's rows of q, k and v out of the weight or bias of C → 3C: (3C, …) → (3·heads·D, …)."""
+        return self._pad_heads(parameter.unflatten(0, (3, 2, -1))[:, half].flatten(0, 1))
 
     def _local(self, qkv: Tensor, size: Size, half: int) -> Tensor:
-        """Convolve one half's v, as an image, depthwise: (B, L, 3C/2) → (B, L, C/2)."""
+        """Convolve one half's v, as an image, depthwise: (B, L, 3·heads·D) → (B, L, heads·D)."""
         assert self.local.bias is not None
-        weight, bias = self.local.weight.chunk(2)[half], self.local.bias.chunk(2)[half]
+        weight, bias = (self._pad_heads(p.chunk(2)[half]) for p in (self.local.weight, self.local.bias))
         value = to_image(qkv.chunk(3, dim=-1)[2], size)
         return to_tokens(F.conv2d(value, weight, bias, padding=1, groups=weight.shape[0]))
 
-    def _window_attention(self, qkv: Tensor, bias: Tensor, window: Size, kinds: list[int]) -> Tensor:
-        """Attend in windows (3, n, heads, T, d), of which `kinds` are inner, in the last row, column, and corner."""
-        if not self.shifted:
-            return _attention(qkv, bias)
-        parts = [
-            _attention(part, bias if kind == 0 else bias + separation_mask(window, *LAST_ROW_COLUMN[kind]).to(bias))
-            for kind, part in enumerate(qkv.split(kinds, dim=1))
-            if part.shape[1]
-        ]
-        return torch.cat(parts)
+
+def padded_depth(depth: int) -> int:
+    """Choose with how many channels a head is computed, D ≥ d; the others hold zeros.
+
+    Matrix kernels run at their full speed at multiples of 16: on a CPU 15 channels take 1.6 times as long as 16.
+    """
+    multiple = -(-depth // 16) * 16
+    return multiple if depth > 0.75 * multiple else depth
 
 
-def _attention(qkv: Tensor, bias: Tensor) -> Tensor:
-    """Compute softmax(q·kᵀ/√d + bias)·v of windows (3, n, heads, T, d): (n, heads, T, d)."""
+def _attention(qkv: Tensor, bias: Tensor, scale: float) -> Tensor:
+    """Compute softmax(scale·q·kᵀ + bias)·v of windows (3, n, heads, T, D): (n, heads, T, D)."""
     q, k, v = qkv
     if bias.requires_grad:
         # The fused kernel has no gradient for the bias, and its replacement guards against rows that are masked
         # whole, of which there are none here.
-        scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1)) + bias
+        scores = torch.matmul(q * scale, k.transpose(-2, -1)) + bias
         return scores.softmax(dim=-1).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None], scale=scale)

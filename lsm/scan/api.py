@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lsm.errors import unknown_name
-from lsm.scan.op import BACKENDS, HAS_TRITON, scan_planes
+from lsm.scan.op import BACKENDS, HAS_NUMBA, HAS_TRITON, scan_planes
 from lsm.scan.planes import Planes, result_dtype
 
 Pair = tuple[Tensor, Tensor]
@@ -44,8 +44,9 @@ def linear_scan(
         b: Inputs, (B, L, N), L at least 1.
         h0: State before the first step, (B, N) or a shape that broadcasts to it; zero by default.
         reverse: Start at the last position: h_k = a_k ⊙ h_{k+1} + b_k.
-        backend: One of `BACKENDS`: "blocked" (plain torch, any device), "triton" (kernels for CUDA devices),
-            "reference" (the time loop); or "auto": "triton" where tensors and package are there for it, else "blocked".
+        backend: One of `BACKENDS`: "blocked" (plain torch, any device), "triton" (kernels for CUDA devices), "numba"
+            (compiled loops for CPUs), "reference" (the time loop); or "auto": "triton" or "numba" where tensors and
+            package are there for it, else "blocked".
 
     Returns:
         All L states, (B, L, N), contiguous; complex in the form in which `a` and `b` are given: a pair if one of them
@@ -66,7 +67,7 @@ def linear_scan(
     planes[0] = _expand("a", planes[0], shape)
     if h0 is not None:
         planes[2] = _expand("h0", planes[2], torch.Size((shape[0], shape[2])))
-    chosen = backend if backend != "auto" else "triton" if HAS_TRITON and planes[1][0].is_cuda else "blocked"
+    chosen = _fastest(planes[1][0].device) if backend == "auto" else backend
     if chosen != "triton":
         dtype = result_dtype(*(plane for item in planes for plane in item))
         planes = [tuple(plane.to(dtype) for plane in item) for item in planes]
@@ -75,6 +76,13 @@ def linear_scan(
     if as_pair:
         return states[0], states[1]
     return torch.complex(*states) if is_complex else states[0]
+
+
+def _fastest(device: torch.device) -> str:
+    """Name the fastest back end that is installed for a device."""
+    if device.type == "cuda" and HAS_TRITON:
+        return "triton"
+    return "numba" if device.type == "cpu" and HAS_NUMBA else "blocked"
 
 
 def _split(value: Sequence, is_complex: bool) -> Planes:

@@ -19,6 +19,7 @@ from lsm.scan.reference import scan_reference
 from lsm.scan.triton_backward import scan_gradients
 
 HAS_TRITON = importlib.util.find_spec("triton") is not None
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
 
 def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
@@ -30,7 +31,16 @@ def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Plan
     return scan_triton(a, b, h0, reverse)
 
 
-BACKENDS = {"reference": scan_reference, "blocked": scan_blocked, "triton": _scan_triton}
+def _scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
+    """Run the compiled loops; their compiler loads only here, as it takes its time."""
+    if not HAS_NUMBA:
+        raise ValueError("The scan back end 'numba' needs the package numba: pip install 'lsm-sr[fast]'.")
+    from lsm.scan.numba_scan import scan_numba
+
+    return scan_numba(a, b, h0, reverse)
+
+
+BACKENDS = {"reference": scan_reference, "blocked": scan_blocked, "numba": _scan_numba, "triton": _scan_triton}
 """Each takes planes of a, b and h0 of one type, at least float32; "triton" takes halves too, and reads them as such."""
 
 

@@ -1,9 +1,10 @@
+import copy
 import math
 
 import pytest
 import torch
 
-from lsm.mixers.window_attention import WindowAttention
+from lsm.mixers.window_attention import WindowAttention, padded_depth
 
 
 def offset_bias(module, half, dy, dx):
@@ -97,3 +98,56 @@ def test_gradients_with_and_without_padding(size, shifted):
     module = WindowAttention(4, 2, (1, 2), shifted, 2).double()
     tokens = torch.randn(2, size[0] * size[1], 4).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: module(x, size), (tokens,), fast_mode=True)
+
+
+def test_training_after_inference_at_the_same_size():
+    """What the first run keeps for a size must be fit for gradients."""
+    module = WindowAttention(24, 4, (3, 6), True, position_dim=4)
+    tokens = torch.randn(1, 7 * 11, 24)
+    with torch.inference_mode():
+        expected = module(tokens, (7, 11))
+    result = module(tokens, (7, 11))
+    result.sum().backward()
+    assert (result - expected).abs().max() < 1e-5
+    assert all(parameter.grad is not None for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(("depth", "padded"), [(15, 16), (30, 32), (45, 48), (24, 24), (16, 16), (3, 3)])
+def test_heads_are_padded_where_that_is_cheap(depth, padded):
+    assert padded_depth(depth) == padded
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_padded_heads_against_plain_ones(shifted):
+    """The same outputs and gradients as without padding, in float32."""
+    module = WindowAttention(60, 4, (4, 8), shifted, position_dim=2)
+    plain = copy.deepcopy(module)
+    plain.padded_depth = plain.depth
+    tokens = torch.randn(2, 9 * 13, 60)
+    results = []
+    for each in (module, plain):
+        inputs = tokens.clone().requires_grad_()
+        result = each(inputs, (9, 13))
+        result.square().sum().backward()
+        with torch.no_grad():
+            inference = each(tokens, (9, 13))
+        results.append([result.detach(), inference, inputs.grad, *(parameter.grad for parameter in each.parameters())])
+    for found, expected in zip(*results, strict=True):
+        assert (found - expected).abs().max() < 1e-4 * max(1, expected.abs().max())
+
+
+def test_compiles_into_one_graph():
+    module = WindowAttention(30, 2, (2, 4), True, position_dim=2).eval()
+    tokens = torch.randn(1, 35, 30)
+    with torch.no_grad():
+        compiled = torch.compile(module, backend="eager", fullgraph=True)
+        assert torch.equal(compiled(tokens, (5, 7)), module(tokens, (5, 7)))
+
+
+def test_the_bias_that_is_kept_has_full_precision():
+    module = WindowAttention(24, 4, (4, 8), True, position_dim=4)
+    with torch.no_grad():
+        expected = [bias.clone() for bias in module.bias[0]._compute()]
+        with torch.autocast("cpu", torch.bfloat16):
+            module(torch.randn(1, 64, 24), (8, 8))
+        assert all(map(torch.equal, module.bias[0](), expected))

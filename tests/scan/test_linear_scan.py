@@ -1,10 +1,14 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from lsm.scan import BACKENDS, linear_scan
+from lsm.scan.op import HAS_NUMBA
 
-BACKENDS = [name for name in BACKENDS if name != "triton"]  # see test_triton_scan.py
+# See test_triton_scan.py for "triton".
+BACKENDS = [name for name in BACKENDS if name != "triton" and (name != "numba" or HAS_NUMBA)]
 LENGTHS = (1, 2, 3, 7, 31, 64, 257, 1000)
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-4}
 
@@ -47,11 +51,12 @@ def test_real_states_follow_the_recurrence(backend, length):
     assert (linear_scan(a, b, h0, backend=backend) - expected).abs().max() < TOLERANCE[torch.float64]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("length", [65, 4096])
-def test_transitions_close_to_one_in_single_precision(length):
+def test_transitions_close_to_one_in_single_precision(backend, length):
     a, b = gates((1, length, 4), low=0.99), noise((1, length, 4))
     expected = sequential(a, b, torch.zeros(1, 4, dtype=torch.complex128))
-    actual = linear_scan(a.to(torch.complex64), b.to(torch.complex64))
+    actual = linear_scan(a.to(torch.complex64), b.to(torch.complex64), backend=backend)
     assert (actual - expected).abs().max() / expected.abs().max() < TOLERANCE[torch.float32]
 
 
@@ -61,20 +66,30 @@ def test_zero_transitions_forget(backend):
     assert torch.equal(linear_scan(torch.zeros_like(b), b, backend=backend), b)
 
 
-def test_a_long_sequence_neither_overflows_nor_drifts():
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_a_long_sequence_neither_overflows_nor_drifts(backend):
     length = 200_000
     a, b = torch.full((1, length, 1), 0.999), torch.ones(1, length, 1)
-    last = linear_scan(a, b)[0, -1, 0].item()
+    last = linear_scan(a, b, backend=backend)[0, -1, 0].item()
     assert abs(last - 1000) < 0.5  # 1 / (1 - 0.999)
 
 
-def test_non_contiguous_and_broadcast_arguments():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_non_contiguous_and_broadcast_arguments(backend):
+    scan = partial(linear_scan, backend=backend)
     a, b = gates((3, 4, 40)).transpose(1, 2), noise((40, 3, 4)).transpose(0, 1)
     zero = torch.zeros(3, 4, dtype=torch.complex128)
-    assert (linear_scan(a, b) - sequential(a, b, zero)).abs().max() < TOLERANCE[torch.float64]
+    assert (scan(a, b) - sequential(a, b, zero)).abs().max() < TOLERANCE[torch.float64]
+    assert (scan(a.conj(), b) - sequential(a.conj(), b, zero)).abs().max() < TOLERANCE[torch.float64]
     constant = gates((4,))
     expected = sequential(constant.expand(3, 40, 4), b, zero)
-    assert (linear_scan(constant, b) - expected).abs().max() < TOLERANCE[torch.float64]
+    assert (scan(constant, b) - expected).abs().max() < TOLERANCE[torch.float64]
+    scalar = gates((3, 40, 1))
+    expected = sequential(scalar.expand(3, 40, 4), b, zero)
+    assert (scan(scalar, b) - expected).abs().max() < TOLERANCE[torch.float64]
+    chunks = torch.randn(3, 40, 16, dtype=torch.float64)[:, 1::2].chunk(4, dim=-1)
+    expected = sequential(torch.complex(*chunks[:2]), torch.complex(*chunks[2:]), zero)
+    assert (torch.complex(*scan(chunks[:2], chunks[2:])) - expected).abs().max() < TOLERANCE[torch.float64]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -92,11 +107,15 @@ def test_gradients_against_finite_differences(backend, reverse, length):
     assert gradcheck(lambda a_, b_: linear_scan(a_, b_, reverse=reverse, backend=backend), (planes[0], planes[2]))
 
 
-def test_gradients_agree_with_autograd_through_the_loop():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_agree_with_autograd_through_the_loop(backend):
     a, b = gates((2, 130, 3), low=0.95), noise((2, 130, 3))
     weight = noise((2, 130, 3))
     grads = []
-    for scan in (linear_scan, lambda x, y: sequential(x, y, torch.zeros(2, 3, dtype=x.dtype))):
+    for scan in (
+        partial(linear_scan, backend=backend),
+        lambda x, y: sequential(x, y, torch.zeros(2, 3, dtype=x.dtype)),
+    ):
         leaves = [a.clone().requires_grad_(), b.clone().requires_grad_()]
         (scan(*leaves) * weight).real.sum().backward()
         grads.append([leaf.grad for leaf in leaves])
@@ -117,18 +136,20 @@ def test_single_precision_inside_autocast():
     assert torch.equal(inside, linear_scan(a.bfloat16().float(), b.bfloat16().float()))
 
 
-def test_every_output_is_written(monkeypatch):
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_every_output_is_written(backend, monkeypatch):
     original = torch.Tensor.new_empty
     monkeypatch.setattr(torch.Tensor, "new_empty", lambda self, *s, **k: original(self, *s, **k).fill_(float("nan")))
     for length in LENGTHS:
-        assert linear_scan(torch.rand(1, length, 2), torch.randn(1, length, 2)).isfinite().all()
+        assert linear_scan(torch.rand(1, length, 2), torch.randn(1, length, 2), backend=backend).isfinite().all()
 
 
-def test_the_operator_is_registered_soundly():
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_the_operator_is_registered_soundly(backend):
     a, b = torch.rand(2, 6, 3, requires_grad=True), torch.randn(2, 6, 3, requires_grad=True)
-    torch.library.opcheck(torch.ops.lsm.linear_scan, (a, None, b, None, None, None, False, "blocked"))
+    torch.library.opcheck(torch.ops.lsm.linear_scan, (a, None, b, None, None, None, False, backend))
     h = torch.randn(2, 3)
-    torch.library.opcheck(torch.ops.lsm.linear_scan, (a, a, b, b, h, h, True, "blocked"))
+    torch.library.opcheck(torch.ops.lsm.linear_scan, (a, a, b, b, h, h, True, backend))
 
 
 def test_forms_of_the_result_and_bad_arguments():
