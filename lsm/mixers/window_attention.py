@@ -173,7 +173,8 @@ class DynamicPositionBias(nn.Module):
     def _compute(self) -> list[Tensor]:
         offsets, index = relative_offsets(self.window)
         weight = self.project.weight
-        with torch.autocast(weight.device.type, enabled=False):  # else what is kept would depend on who came first
+        kind = weight.device.type if torch.amp.is_autocast_available(weight.device.type) else "cpu"
+        with torch.autocast(kind, enabled=False):  # else what is kept would depend on who came first
             values = self.project(offsets.to(weight))
             for layer in self.layers:
                 values = layer(values)
