@@ -2,7 +2,7 @@
 
 Bytes, float32, a step and state, without those of the order (8 a step): the fewest of the forward pass are 32, six
 numbers read (u, m and the three gates) and two written; the summaries read u, m and M_B once more, 16 bytes, unless
-they still lie in the cache. The same in plain torch takes some 170: products, their reordering, transitions, states,
+they still lie in the cache. The same in plain torch takes 180: products, their reordering, transitions, states,
 the way back and the readout each go through memory. The fewest of the backward pass are 56: eight numbers read, six
 written, and 20 more for its summaries. Kept for it: the inputs, and one state a chunk.
 """
