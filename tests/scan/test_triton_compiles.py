@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-compiler = pytest.importorskip(
+pytest.importorskip("triton.backends.nvidia.compiler", reason="triton has no compiler here")
     "triton.backends.nvidia.compiler", reason="triton's compiler for NVIDIA is not installed"
 )
 
