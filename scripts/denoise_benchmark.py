@@ -26,7 +26,6 @@ from lsm.audio.checkpoint import EMBEDDED, Denoiser, load_denoiser
 from lsm.audio.data import find_audio
 from lsm.audio.inference import denoise_single
 from lsm.audio.spectrogram import save_spectrograms
-from lsm.audio.streaming import StreamingDenoiser
 from lsm.audio.synthesis import mix, shaped_noise, simple_pair
 from lsm.errors import InputError
 
@@ -79,10 +78,7 @@ def timing(denoiser: Denoiser) -> str:
         start = time.perf_counter()
         denoise_single(denoiser, signal)
         times.append(time.perf_counter() - start)
-    network = denoiser.network
-    latency = "looks ahead"
-    if isinstance(network, StreamingDenoiser):
-        latency = f"{1000 * network.window / denoiser.rate:.0f} ms"
+    latency = "looks ahead" if denoiser.latency is None else f"{1000 * denoiser.latency:.0f} ms"
     return f"{min(times) / 10:.4f} | {latency}"
 
 

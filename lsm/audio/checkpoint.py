@@ -15,16 +15,19 @@ from torch import Tensor, nn
 
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.audio.streaming import StreamingDenoiser
+from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError, unknown_name
 from lsm.files import atomic_file
 from lsm.weights.load import read_checkpoint
 
-EMBEDDED = ("denoiser-16k", "denoiser-causal-16k")
-"""Names of the embedded weights: the waveform network and the causal one."""
+EMBEDDED = ("denoiser-16k", "denoiser-causal-16k", "denoiser-unet-16k")
+"""Names of the embedded weights: for whole signals, causal, and the waveform network."""
 
 _FOLDER = Path(__file__).parents[1] / "weights" / "embedded"
 
-NETWORKS: dict[str, type[nn.Module]] = {"unet": UNetLRUAudio, "causal": StreamingDenoiser}
+Network = UNetLRUAudio | StreamingDenoiser | TwoWayDenoiser
+
+NETWORKS: dict[str, type[nn.Module]] = {"unet": UNetLRUAudio, "causal": StreamingDenoiser, "two-way": TwoWayDenoiser}
 """Networks by the name that files and the command line give them."""
 
 
@@ -38,7 +41,7 @@ class Denoiser:
         normalize: Whether its input is brought to a root mean square of 1.
     """
 
-    network: UNetLRUAudio | StreamingDenoiser
+    network: Network
     rate: int = 16000
     normalize: bool = True
 
@@ -47,8 +50,13 @@ class Denoiser:
         """Whether it can be streamed."""
         return isinstance(self.network, StreamingDenoiser)
 
+    @property
+    def latency(self) -> float | None:
+        """Algorithmic latency of a stream in seconds; None if the network looks ahead."""
+        return self.network.window / self.rate if isinstance(self.network, StreamingDenoiser) else None
 
-def build_network(kind: str, settings: Mapping[str, Any]) -> UNetLRUAudio | StreamingDenoiser:
+
+def build_network(kind: str, settings: Mapping[str, Any]) -> Network:
     """Build a network with fresh parameters.
 
     Args:
@@ -64,15 +72,14 @@ def build_network(kind: str, settings: Mapping[str, Any]) -> UNetLRUAudio | Stre
         network = NETWORKS[kind](**settings)
     except TypeError as error:
         raise CheckpointError(f"These are no settings of the denoiser {kind!r}: {dict(settings)}") from error
-    assert isinstance(network, (UNetLRUAudio, StreamingDenoiser))
+    assert isinstance(network, (UNetLRUAudio, StreamingDenoiser, TwoWayDenoiser))
     return network
 
 
-def describe(network: UNetLRUAudio | StreamingDenoiser) -> dict[str, Any]:
+def describe(network: Network) -> dict[str, Any]:
     """Return what `build_network` needs: {"kind": …, "settings": …}, plain values."""
-    if isinstance(network, UNetLRUAudio):
-        return {"kind": "unet", "settings": network.settings}
-    return {"kind": "causal", "settings": network.settings}
+    kind = next(name for name, kind in NETWORKS.items() if type(network) is kind)
+    return {"kind": kind, "settings": network.settings}
 
 
 def save_denoiser(denoiser: Denoiser, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -90,6 +97,11 @@ def save_denoiser(denoiser: Denoiser, path: str | Path, metadata: Mapping[str, s
         file.write(content)
 
 
+def embedded_file(name: str) -> Path:
+    """Return the file of one of `EMBEDDED`."""
+    return _FOLDER / f"{name}.safetensors"
+
+
 def load_denoiser(name_or_path: str | Path, device: str | torch.device = "cpu") -> Denoiser:
     """Load a denoiser.
 
@@ -101,7 +113,7 @@ def load_denoiser(name_or_path: str | Path, device: str | torch.device = "cpu") 
     Raises:
         CheckpointError: If the name is unknown, or the file cannot be read or is no denoiser.
     """
-    path = _FOLDER / f"{name_or_path}.safetensors" if name_or_path in EMBEDDED else Path(name_or_path)
+    path = embedded_file(str(name_or_path)) if name_or_path in EMBEDDED else Path(name_or_path)
     if not path.suffix and not path.exists():
         raise CheckpointError(f"{unknown_name('denoiser', str(name_or_path), EMBEDDED)} A file is given by its path.")
     state, metadata = read_checkpoint(path)

@@ -15,7 +15,6 @@ import torch
 from lsm.audio.checkpoint import Denoiser
 from lsm.audio.inference import open_stream
 from lsm.audio.libraries import load_library
-from lsm.audio.streaming import StreamingDenoiser
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
 
@@ -89,10 +88,10 @@ def denoise_file(
         raise InputError(f"Cannot read {source} (WAV, FLAC and OGG are sure to work): {error.error_string}") from error
     except OSError as error:
         raise InputError(f"{error.filename or source}: {error.strerror or error}") from error
-    network = denoiser.network
-    latency = network.window / denoiser.rate if isinstance(network, StreamingDenoiser) else None
     cutoff = denoiser.rate / 2 if rate > denoiser.rate else None
-    return FileReport(seconds, rate, channels, clipped, (time.perf_counter() - start) / seconds, latency, cutoff)
+    return FileReport(
+        seconds, rate, channels, clipped, (time.perf_counter() - start) / seconds, denoiser.latency, cutoff
+    )
 
 
 def _pump(

@@ -113,17 +113,20 @@ class CausalStream:
         self.owed += block.shape[-1]
         with torch.inference_mode():
             outputs, self.state = self.network.stream(block[:, None].to(self.device), self.state)
-        skipped = min(self.skip, outputs.shape[-1])
-        self.skip -= skipped
-        outputs = outputs[:, 0, skipped:][:, : self.owed].to(block.device)
-        self.owed -= outputs.shape[-1]
-        return outputs
+        return self._due(outputs).to(block.device)
 
     def finish(self) -> Tensor:
         """See `Stream`."""
-        owed = self.owed
-        rest = self.push(torch.zeros(self.state.samples.shape[0], self.network.window))
-        return rest[:, :owed]
+        with torch.inference_mode():
+            return self._due(self.network.finish(self.state)).cpu()
+
+    def _due(self, outputs: Tensor) -> Tensor:
+        """Leave out what belongs to the time before the signal's start and after its end: (C, 1, n) → (C, m)."""
+        skipped = min(self.skip, outputs.shape[-1])
+        self.skip -= skipped
+        outputs = outputs[:, 0, skipped:][:, : self.owed]
+        self.owed -= outputs.shape[-1]
+        return outputs
 
 
 class OverlapStream:

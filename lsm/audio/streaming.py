@@ -1,20 +1,22 @@
 """The causal denoiser: a short-time spectrum, an LRU-UNet over its frames, and a filter for each frame.
 
-Each bin of the spectrum also drives a few fixed linear recurrent units, resonators that split the bin into finer
-frequencies with a longer memory. Where a tone holds, the filter can take their states instead of the bin itself.
+A bank of resonators splits each bin into finer frequencies with a longer memory. Where a tone holds, the filter can
+take their states instead of the bin itself.
 
 Whole signals and streams of chunks give the same numbers; the delay is one window.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lsm.audio.prediction import HISTORY, continuation
+from lsm.audio.resonators import ResonatorBank
+from lsm.audio.resonators import State as ResonatorState
 from lsm.scan import linear_scan
 from lsm.sequence import LRUUNet
 from lsm.sequence.lru_unet import StreamState
@@ -29,12 +31,14 @@ class DenoiserState:
 
     samples: Tensor
     """Noisy samples (B, …) that are still part of a window to come."""
+    history: Tensor
+    """The last noisy samples, (B, up to `HISTORY`), from which those after the end are predicted."""
     tail: Tensor
     """Denoised samples (B, window − hop) to which the next frames still add."""
     level: tuple[Tensor, Tensor]
     """Decaying sums of the frames' energies and of their weights, each (B, 1)."""
-    resonators: tuple[Tensor, Tensor]
-    """States of the resonators, real and imaginary part, each (B, bins·resonators)."""
+    resonators: ResonatorState
+    """States of the resonators."""
     network: StreamState
     """State of the LRU-UNet."""
 
@@ -44,8 +48,8 @@ class StreamingDenoiser(nn.Module):
 
     Frames of `window` samples every `hop` → spectrum, divided by the running level → compressed → Linear → causal
     LRU-UNet → Linear → four numbers for each bin. These and the magnitudes of the bin and of its resonators go through
-    two convolutions along frequency, which give a complex factor for the bin and a real one for each resonator; the
-    weighted sum is the denoised spectrum → frames, overlapped and added.
+    three convolutions along frequency, which give a complex factor for the bin and one for each resonator; the weighted
+    sum is the denoised spectrum → frames, overlapped and added.
 
     Args:
         window: Samples of a frame, a multiple of `hop`; the algorithmic latency.
@@ -56,12 +60,10 @@ class StreamingDenoiser(nn.Module):
         memory: Frames after which the running level has forgotten two thirds.
         resonators: Resonators of each bin.
         radius: |λ| of the resonators.
-        local: Channels between the two convolutions along frequency.
+        local: Channels between the convolutions along frequency.
     """
 
     analysis: Tensor
-    poles_re: Tensor
-    poles_im: Tensor
 
     def __init__(
         self,
@@ -71,9 +73,9 @@ class StreamingDenoiser(nn.Module):
         d_state: int = 128,
         n_layers: int = 1,
         memory: int = 250,
-        resonators: int = 8,
-        radius: float = 0.9,
-        local: int = 24,
+        resonators: int = 4,
+        radius: float = 0.8,
+        local: int = 16,
     ) -> None:
         super().__init__()
         self.settings = {
@@ -89,18 +91,16 @@ class StreamingDenoiser(nn.Module):
         self.network = LRUUNet(d_model, d_state, n_layers, 2, causal=True, r_min=0.3, r_max=0.999)
         self.norm = nn.LayerNorm(d_model)
         self.decode = nn.Linear(d_model, 4 * bins)
-        poles = resonator_poles(bins, resonators, radius, 2 * math.pi * hop / window)
-        self.resonators, self.gain = resonators, 1 - radius
-        self.register_buffer("poles_re", poles.real, persistent=False)
-        self.register_buffer("poles_im", poles.imag, persistent=False)
+        self.resonators = ResonatorBank(shape, hop, resonators, radius)
         self.local_in = nn.Conv2d(5 + resonators, local, (1, 3), padding=(0, 1))
         self.local_mid = nn.Conv2d(local, local, (1, 3), padding=(0, 1))
-        self.local_out = nn.Conv2d(local, 2 + resonators, (1, 3), padding=(0, 1))
-        with torch.no_grad():  # begins near a filter that halves every bin
+        self.local_out = nn.Conv2d(local, 2 + 2 * resonators, (1, 3), padding=(0, 1))
+        with torch.no_grad():  # begins near a filter that halves everything
             self.local_out.weight.mul_(0.1)
             assert self.local_out.bias is not None
             self.local_out.bias.zero_()
-            self.local_out.bias[0] = 0.5
+            self.local_out.bias[0] = 0.1
+            self.local_out.bias[2 : 2 + resonators] = 0.2
 
     @property
     def latency(self) -> int:
@@ -111,20 +111,22 @@ class StreamingDenoiser(nn.Module):
         """Denoise signals (B, 1, T), T at least 1."""
         length = noisy.shape[-1]
         steps = -(-(length + self.latency) // self.hop) * self.hop
-        padded = F.pad(noisy[:, 0], (self.latency, steps - length))
+        after = continuation(noisy[:, 0], steps - length)
+        padded = F.pad(torch.cat([noisy[:, 0], after], dim=1), (self.latency, 0))
         spectra = self._spectra(padded)
         level, _ = self._level(spectra, self._no_level(len(noisy)))
         features = self.encode(_compress(spectra / level)).transpose(1, 2)
-        filtered, _ = self._filter(spectra, level, self.network(features), self._no_resonance(len(noisy)))
+        filtered, _ = self._filter(spectra, level, self.network(features), self.resonators.initial_state(len(noisy)))
         return self._overlap(filtered)[:, None, self.latency : self.latency + length]
 
     def initial_state(self, batch: int) -> DenoiserState:
         """Return the state before the first sample of `batch` signals."""
         return DenoiserState(
             samples=self.analysis.new_zeros(batch, self.latency),
+            history=self.analysis.new_zeros(batch, 0),
             tail=self.analysis.new_zeros(batch, self.latency),
             level=self._no_level(batch),
-            resonators=self._no_resonance(batch),
+            resonators=self.resonators.initial_state(batch),
             network=self.network.initial_state(batch),
         )
 
@@ -140,9 +142,10 @@ class StreamingDenoiser(nn.Module):
             denoised signal after `latency` samples that belong to the time before its start.
         """
         waiting = torch.cat([state.samples, chunk[:, 0]], dim=1)
+        history = torch.cat([state.history, chunk[:, 0]], dim=1)[:, -HISTORY:]
         hops = (waiting.shape[1] - self.latency) // self.hop
         if hops == 0:
-            return chunk[..., :0], replace(state, samples=waiting)
+            return chunk[..., :0], replace(state, samples=waiting, history=history)
         spectra = self._spectra(waiting)
         level, sums = self._level(spectra, state.level)
         features = self.encode(_compress(spectra / level)).transpose(1, 2)
@@ -151,7 +154,15 @@ class StreamingDenoiser(nn.Module):
         added = self._overlap(filtered)
         done = hops * self.hop
         added = added + F.pad(state.tail, (0, done))
-        return added[:, None, :done], DenoiserState(waiting[:, done:], added[:, done:], sums, resonators, network)
+        tail, rest = added[:, done:], waiting[:, done:]
+        return added[:, None, :done], DenoiserState(rest, history, tail, sums, resonators, network)
+
+    def finish(self, state: DenoiserState) -> Tensor:
+        """Give what is left after the last chunk, (B, 1, n): all that `stream` has not given, and up to a hop more."""
+        missing = self.latency + (self.latency - state.samples.shape[1]) % self.hop
+        if state.history.shape[1] == 0:
+            return state.samples.new_zeros(len(state.samples), 1, 0)
+        return self.stream(continuation(state.history, missing)[:, None], state)[0]
 
     def _no_level(self, batch: int) -> tuple[Tensor, Tensor]:
         return self.analysis.new_zeros(batch, 1), self.analysis.new_zeros(batch, 1)
@@ -168,25 +179,22 @@ class StreamingDenoiser(nn.Module):
         weight = linear_scan(decay, torch.ones_like(power), before[1])
         return (energy / weight).sqrt().clamp_min(_SILENCE), (energy[:, -1], weight[:, -1])
 
-    def _no_resonance(self, batch: int) -> tuple[Tensor, Tensor]:
-        zeros = self.poles_re.new_zeros(batch, len(self.poles_re))
-        return zeros, zeros
-
     def _filter(
-        self, spectra: Tensor, level: Tensor, mixed: Tensor, before: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, spectra: Tensor, level: Tensor, mixed: Tensor, before: ResonatorState
+    ) -> tuple[Tensor, ResonatorState]:
         """Apply what the network says, (B, C, K), to the spectra (B, K, bins); also return the resonators' states."""
-        drive = spectra.repeat_interleave(self.resonators, dim=-1) * self.gain
-        states = linear_scan((self.poles_re, self.poles_im), (drive.real, drive.imag), before)
-        fine = torch.complex(*states).unflatten(-1, (-1, self.resonators))
-        loud = torch.cat([spectra[..., None], fine], dim=-1).abs() / level[..., None]
+        parts = torch.view_as_real(spectra)
+        fine_re, fine_im, after = self.resonators(parts, before)
+        power = torch.cat([parts.square().sum(-1, keepdim=True), fine_re.square() + fine_im.square()], dim=-1)
+        loud = (power / level[..., None].square() + 1e-8).sqrt().sqrt()
         context = self.decode(self.norm(mixed.transpose(1, 2))).unflatten(-1, (-1, 4))
         # (B, K, bins, channels) seen as a picture with its channels last in memory, which convolutions run fastest on
-        picture = torch.cat([context, (loud + 1e-6).sqrt()], dim=-1).permute(0, 3, 1, 2)
+        picture = torch.cat([context, loud], dim=-1).permute(0, 3, 1, 2)
         hidden = F.silu(self.local_mid(F.silu(self.local_in(picture))))
         factors = self.local_out(hidden).permute(0, 2, 3, 1)
-        kept = spectra * torch.complex(factors[..., 0], factors[..., 1]) + (fine * factors[..., 2:]).sum(dim=-1)
-        return kept, (states[0][:, -1], states[1][:, -1])
+        re, im = factors[..., 2:].chunk(2, dim=-1)
+        tones = self.resonators.spectra(fine_re * re - fine_im * im, fine_re * im + fine_im * re)
+        return spectra * torch.complex(factors[..., 0], factors[..., 1]) + tones, after
 
     def _overlap(self, spectra: Tensor) -> Tensor:
         """Transform back and add overlapping frames: (B, K, bins) → (B, (K − 1)·hop + window)."""
@@ -195,23 +203,6 @@ class StreamingDenoiser(nn.Module):
         last = len(parts) - 1
         shifted = [F.pad(part.flatten(1), (i * self.hop, (last - i) * self.hop)) for i, part in enumerate(parts)]
         return torch.stack(shifted).sum(dim=0)
-
-
-def resonator_poles(bins: int, resonators: int, radius: float, turn: float) -> Tensor:
-    """Place the poles of the resonators of each bin evenly over the bin's width.
-
-    Args:
-        bins: Bins of the spectrum.
-        resonators: Poles of each bin.
-        radius: |λ| of all.
-        turn: Phase between neighbouring bins after one hop, in radians.
-
-    Returns:
-        Complex (bins·resonators,): those of the first bin, then those of the second …
-    """
-    offsets = (torch.arange(resonators) + 0.5) / resonators - 0.5
-    phases = turn * (torch.arange(bins)[:, None] + offsets).double()
-    return torch.polar(torch.full_like(phases, radius), phases).to(torch.complex64).flatten()
 
 
 def _compress(spectra: Tensor) -> Tensor:

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from lsm.audio.checkpoint import Denoiser, build_network, save_denoiser
+from lsm.audio.checkpoint import Denoiser, Network, build_network, load_denoiser, save_denoiser
 from lsm.audio.data import MixtureDataset, Pair, PairDataset, Recipe, find_audio, hold_out
 from lsm.audio.losses import denoising_loss
 from lsm.audio.metrics import si_sdr
 from lsm.audio.spectrogram import save_spectrograms
+from lsm.audio.streaming import StreamingDenoiser
+from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError, OptionError
 from lsm.files import atomic_file
 
@@ -46,6 +48,7 @@ class TrainOptions:
         workers: Processes that mix signals; 0 for none.
         seed: Of parameters and signals.
         resume: Whether to go on from the folder's checkpoint.
+        init: Name or file of a denoiser to begin from, of the same settings; a causal one fits two-way too.
         tensorboard: Whether to write TensorBoard's files as well.
     """
 
@@ -68,6 +71,7 @@ class TrainOptions:
     workers: int = 0
     seed: int = 0
     resume: bool = False
+    init: str | None = None
     tensorboard: bool = False
 
 
@@ -138,6 +142,8 @@ class _Run:
         self.state_path = options.out / "state.pt"
         torch.manual_seed(options.seed)
         self.network = build_network(options.kind, options.settings)
+        if options.init and not options.resume:
+            _begin_from(options.init, self.network)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=options.rate_peak, weight_decay=0.0)
         self.epoch, self.best, self.stale = 0, -math.inf, 0
         if options.resume:
@@ -226,6 +232,23 @@ class _Run:
         except (RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
             raise CheckpointError(f"Cannot resume from {self.state_path}: {str(error).splitlines()[0]}") from error
         self.epoch, self.best, self.stale = content["epoch"], content["best"], content["stale"]
+
+
+def _begin_from(name: str, network: Network) -> None:
+    """Copy the parameters of a denoiser into a network, or into the causal one inside it.
+
+    Raises:
+        CheckpointError: If they do not fit, or there is no such denoiser.
+    """
+    source = load_denoiser(name).network
+    inside = isinstance(network, TwoWayDenoiser) and isinstance(source, StreamingDenoiser)
+    target = network.one_way if inside else network
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{name} is another network than the one to train: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -34,7 +34,12 @@ def denoise(
     output: Annotated[Path, typer.Option("-o", "--output", help="File or folder of the result.", show_default=False)],
     model: Annotated[
         str | None,
-        typer.Option("-n", "--model", help="Embedded weights, or a file.", show_default="denoiser-causal-16k"),
+        typer.Option(
+            "-n",
+            "--model",
+            help="Embedded weights, or a file.",
+            show_default="denoiser-16k, with --stream denoiser-causal-16k",
+        ),
     ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="In blocks of 20 ms, as live audio would come: needs a causal network.")
@@ -55,9 +60,10 @@ def denoise(
 
     if threads or stream:  # blocks of 20 ms are too little work to share
         torch.set_num_threads(threads or 1)
-    denoiser = load_denoiser(model or "denoiser-causal-16k", pick_device(device))
+    name = model or ("denoiser-causal-16k" if stream else "denoiser-16k")
+    denoiser = load_denoiser(name, pick_device(device))
     if stream and not denoiser.causal:
-        raise OptionError(f"{model} looks ahead, so it cannot stream; leave --stream out, or take denoiser-causal-16k.")
+        raise OptionError(f"{name} looks ahead, so it cannot stream; leave --stream out, or take denoiser-causal-16k.")
     pairs = plan_files(source, output)
     block = 0.02 if stream else 2.0
     with _bar() as (advance, say):
@@ -116,7 +122,9 @@ def denoise_train(
     snr: Annotated[str, typer.Option(help="Signal-to-noise ratios of the mixtures, in dB.")] = "0..20",
     synthetic: Annotated[float, typer.Option(help="Share of synthetic clean signals.")] = 0.0,
     simple: Annotated[float, typer.Option(help="Share of steady harmonics in white noise.")] = 0.0,
-    network: Annotated[str, typer.Option(help="unet (waveform) or causal (can be streamed).")] = "unet",
+    network: Annotated[
+        str, typer.Option(help="causal (can be streamed), two-way (whole signals) or unet (waveform).")
+    ] = "unet",
     settings: Annotated[str, typer.Option(help='The network\'s arguments as JSON, e.g. {"d_model": 96}.')] = "{}",
     seconds: Annotated[float, typer.Option(help="Length of the training signals.", min=0.1)] = 2.0,
     batch: Annotated[int, typer.Option(help="Signals in a step.", min=1)] = 16,
@@ -128,6 +136,7 @@ def denoise_train(
     threads: Annotated[int, typer.Option(help="CPU threads; 0: as many as there are cores.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Of parameters and signals.", min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    init: Annotated[str | None, typer.Option(help="A denoiser to begin from, by its name or file.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
 ) -> None:
     """Train a denoiser for 16 kHz on files, on synthetic signals, or on both."""
@@ -164,6 +173,7 @@ def denoise_train(
             workers=workers,
             seed=seed,
             resume=resume,
+            init=init,
             tensorboard=tensorboard,
         )
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lsm.errors import OptionError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 ModelName = Annotated[
     str,
@@ -23,8 +26,17 @@ Device = Annotated[str, typer.Option("--device", help="Where the memory is measu
 
 
 def models() -> None:
-    """List the weights that come with the package."""
+    """List the weights that come with the package: those that enlarge images, and those that denoise sound."""
     from rich.console import Console
+
+    console = Console()
+    console.print(_enlargers())
+    console.print()
+    console.print(_denoisers())
+
+
+def _enlargers() -> Table:
+    """List the weights for images."""
     from rich.table import Table
 
     from lsm.weights import EMBEDDED, load_model, read_checkpoint
@@ -43,7 +55,39 @@ def models() -> None:
             f"{path.stat().st_size / 1e6:.2f} MB",
             *(header.get(key, "not stated") for key in ("training_set", "iterations", "licence")),
         )
-    Console().print(table)
+    return table
+
+
+def _denoisers() -> Table:
+    """List the weights for sound."""
+    from rich.table import Column, Table
+
+    from lsm.audio.checkpoint import EMBEDDED, embedded_file, load_denoiser
+    from lsm.weights import read_checkpoint
+
+    table = Table(
+        Column("name", no_wrap=True),
+        "rate",
+        "latency",
+        "parameters",
+        "size",
+        "trained on",
+        "steps",
+        "licence",
+        box=None,
+    )
+    for name in EMBEDDED:
+        denoiser, header = load_denoiser(name), read_checkpoint(embedded_file(name)).metadata
+        latency = denoiser.latency
+        table.add_row(
+            name,
+            f"{denoiser.rate / 1000:g} kHz",
+            "looks ahead" if latency is None else f"{1000 * latency:.0f} ms",
+            f"{sum(p.numel() for p in denoiser.network.parameters()):,}",
+            f"{embedded_file(name).stat().st_size / 1e6:.2f} MB",
+            *(header.get(key, "not stated") for key in ("training_set", "steps", "licence")),
+        )
+    return table
 
 
 def info(

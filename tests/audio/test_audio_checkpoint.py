@@ -5,6 +5,7 @@ from test_denoiser import original_names
 from lsm.audio.checkpoint import EMBEDDED, Denoiser, load_denoiser, save_denoiser
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.audio.streaming import StreamingDenoiser
+from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError
 
 
@@ -21,8 +22,11 @@ def test_checkpoint_of_the_original_project_loads(tmp_path, wrapper):
         assert torch.equal(tensor, state[name])
 
 
+SMALL = {"window": 16, "hop": 8, "d_model": 4, "d_state": 3, "n_layers": 2}
+
+
 @pytest.mark.parametrize(
-    "network", [UNetLRUAudio(features=[4, 8]), StreamingDenoiser(window=16, hop=8, d_model=4, d_state=3, n_layers=2)]
+    "network", [UNetLRUAudio(features=[4, 8]), StreamingDenoiser(**SMALL), TwoWayDenoiser(**SMALL)]
 )
 def test_saved_and_loaded_again(tmp_path, network):
     save_denoiser(Denoiser(network.eval(), rate=8000), tmp_path / "own.safetensors", {"training_set": "none"})
@@ -30,6 +34,8 @@ def test_saved_and_loaded_again(tmp_path, network):
     noisy = torch.randn(1, 1, 100)
     assert (loaded.rate, loaded.normalize) == (8000, True)
     assert not loaded.network.training
+    assert loaded.causal == isinstance(network, StreamingDenoiser)
+    assert loaded.latency == (16 / 8000 if loaded.causal else None)
     assert torch.equal(loaded.network(noisy), network(noisy))
 
 

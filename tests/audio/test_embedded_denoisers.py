@@ -5,8 +5,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lsm.audio import checkpoint
-from lsm.audio.checkpoint import EMBEDDED, load_denoiser
+from lsm.audio.checkpoint import EMBEDDED, embedded_file, load_denoiser
 from lsm.audio.inference import denoise_single, open_stream
 from lsm.audio.metrics import snr
 from lsm.audio.synthesis import simple_pair
@@ -14,7 +13,7 @@ from lsm.audio.synthesis import simple_pair
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_small_documented_and_loadable(name):
-    path = checkpoint._FOLDER / f"{name}.safetensors"
+    path = embedded_file(name)
     assert path.stat().st_size <= 3e6
     with safe_open(path, "pt") as file:
         header = file.metadata()
@@ -23,7 +22,9 @@ def test_small_documented_and_loadable(name):
     assert load_denoiser(name).causal == ("causal" in name)
 
 
-@pytest.mark.parametrize(("name", "gain"), [("denoiser-16k", 4.0), ("denoiser-causal-16k", 12.0)])
+@pytest.mark.parametrize(
+    ("name", "gain"), [("denoiser-16k", 17.0), ("denoiser-causal-16k", 16.0), ("denoiser-unet-16k", 4.0)]
+)
 def test_noise_goes_on_unseen_signals(name, gain):
     rng, gains = np.random.default_rng(99), []
     for _ in range(6):

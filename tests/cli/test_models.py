@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lsm.arch import PRESETS, create_model
+from lsm.audio.checkpoint import EMBEDDED as DENOISERS
 from lsm.cli import main
 from lsm.inference.models import open_model, weights_for
 from lsm.weights import EMBEDDED, save_model
@@ -53,7 +54,8 @@ def test_wrong_info(arguments: list[str], text: str, capfd: pytest.CaptureFixtur
 def test_models_lists_all_that_is_embedded(capfd: pytest.CaptureFixture[str]) -> None:
     code, said, _ = run(capfd, "models")
     assert code == 0
-    assert all(name in said for name in EMBEDDED)
+    assert all(name in said for name in (*EMBEDDED, *DENOISERS))
+    assert "32 ms" in said
 
 
 @pytest.mark.parametrize(
