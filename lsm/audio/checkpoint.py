@@ -78,7 +78,7 @@ def build_network(kind: str, settings: Mapping[str, Any]) -> Network:
 
 def describe(network: Network) -> dict[str, Any]:
     """Return what `build_network` needs: {"kind": …, "settings": …}, plain values."""
-    kind = next(name for name, kind in NETWORKS.items() if type(network) is kind)
+    kind = next(name for name, kind in NETWORKS.items() if isinstance(network, kind))
     return {"kind": kind, "settings": network.settings}
 
 

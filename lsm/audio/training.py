@@ -241,8 +241,9 @@ def _begin_from(name: str, network: Network) -> None:
         CheckpointError: If they do not fit, or there is no such denoiser.
     """
     source = load_denoiser(name).network
-    inside = isinstance(network, TwoWayDenoiser) and isinstance(source, StreamingDenoiser)
-    target = network.one_way if inside else network
+    target: Network = network
+    if isinstance(network, TwoWayDenoiser) and isinstance(source, StreamingDenoiser):
+        target = network.one_way
     try:
         target.load_state_dict(source.state_dict())
     except RuntimeError as error:

@@ -23,6 +23,7 @@ class Gain(StreamingDenoiser):
         super().__init__(window=64, hop=16, d_model=4, d_state=3)
         with torch.no_grad():
             self.local_out.weight.zero_()
+            self.local_out.bias.zero_()
             self.local_out.bias[0] = gain
 
 
