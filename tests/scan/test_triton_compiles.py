@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("triton.backends.nvidia.compiler", reason="triton has no compiler here")
-    "triton.backends.nvidia.compiler", reason="triton's compiler for NVIDIA is not installed"
-)
 
 
 def test_every_kernel_compiles_for_a_gpu(tmp_path):
