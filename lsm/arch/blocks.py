@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lsm.mixers.layout import Size, to_image, to_tokens
 
@@ -76,6 +77,7 @@ class ResidualGroup(nn.Module):
 
     def __init__(self, dim: int, blocks: Sequence[Block]) -> None:
         super().__init__()
+        self.checkpointing = False
         self.blocks = nn.ModuleList(blocks)
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
 
@@ -83,5 +85,8 @@ class ResidualGroup(nn.Module):
         """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
         out = tokens
         for block in self.blocks:
-            out = block(out, size)
+            if self.checkpointing and torch.is_grad_enabled():
+                out = checkpoint(block, out, size, use_reentrant=False)
+            else:
+                out = block(out, size)
         return tokens + to_tokens(self.conv(to_image(out, size)))

@@ -100,6 +100,22 @@ class LSM(nn.Module):
         normalised = (image - self.mean) * self.config.img_range
         return self.head(self.forward_features(normalised)) / self.config.img_range + self.mean
 
+    def checkpoint_blocks(self, enabled: bool = True) -> LSM:
+        """Keep only the blocks' inputs for the gradient, and compute each block again on the way back.
+
+        Gradients are the same, random drawings included; a step takes less memory and about a third more time.
+
+        Args:
+            enabled: False keeps everything again.
+
+        Returns:
+            The network itself.
+        """
+        for module in self.modules():
+            if isinstance(module, ResidualGroup):
+                module.checkpointing = enabled
+        return self
+
     def sample_categories(self, enabled: bool = True, generator: torch.Generator | None = None) -> LSM:
         """Draw the categories in eval mode too, instead of taking the most similar prototype.
 

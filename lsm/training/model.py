@@ -46,6 +46,7 @@ class LSMModel(SRModel):
         super().init_training_settings()
         if self.ema_decay > 0 and not self.opt["path"]["strict_load_g"]:
             self.model_ema(0)  # what the file lacks was drawn twice, once for each network
+        self.get_bare_model(self.net_g).checkpoint_blocks(self.opt["train"]["checkpointing"])
         self.accumulate: int = self.opt["train"]["accumulate"]
         self.autocast_dtype = torch.bfloat16 if self.opt["use_amp"] else None
 

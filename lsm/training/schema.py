@@ -161,7 +161,11 @@ class PixelLoss(Section):
 
 
 class Train(Section):
-    """How the network is trained; `accumulate` splits each process's batch into that many forward passes."""
+    """How the network is trained; `accumulate` splits each process's batch into that many forward passes.
+
+    `checkpointing` computes each block again for the gradient instead of keeping what is inside it: less memory, more
+    time, the same gradient.
+    """
 
     total_iter: PositiveInt
     optim_g: Optimizer
@@ -170,6 +174,7 @@ class Train(Section):
     ema_decay: Fraction = 0.999
     warmup_iter: Annotated[int, Field(ge=-1)] = -1
     accumulate: PositiveInt = 1
+    checkpointing: bool = False
 
     @model_validator(mode="after")
     def _periods_reach_the_end(self) -> Train:
@@ -251,6 +256,7 @@ class CommonOptions(Section):
     tile: Tile = Tile()
     dist_params: DistParams = DistParams()
     find_unused_parameters: bool = False
+    amp: Literal["bf16"] | None = None
     use_amp: bool = False
     amp_bf16: bool = Field(default=True, alias="bfloat16")
     deterministic: bool = False
@@ -258,6 +264,8 @@ class CommonOptions(Section):
 
     @model_validator(mode="after")
     def _amp_is_bf16(self) -> CommonOptions:
+        """Take `amp: bf16` for `use_amp: true`, which other projects write."""
+        self.use_amp = self.use_amp or self.amp is not None
         if self.use_amp and not self.amp_bf16:
             raise PydanticCustomError("amp", "mixed precision is bfloat16 here; set amp_bf16: true")
         return self

@@ -123,3 +123,28 @@ def test_bilinear_start_enlarges_bilinearly(scale):
 def test_network_is_one_class_built_from_a_configuration():
     config = preset_config("tiny", 3)
     assert LSM(config).config is config
+
+
+def test_checkpointing_draws_the_same_random_numbers_again():
+    """Drop path and Gumbel categories are on; the gradient belongs to the forward pass that was returned."""
+    model, image = small(drop_path_rate=0.5).train(), torch.rand(2, 3, 9, 9)
+    results = []
+    for enabled in (False, True):
+        torch.manual_seed(3)
+        model.zero_grad()
+        output = model.checkpoint_blocks(enabled)(image)
+        output.square().mean().backward()
+        results.append([output.detach(), *(parameter.grad.clone() for parameter in model.parameters())])
+    for expected, found in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_checkpointing_keeps_less():
+    model, kept = small().train(), []
+    image = torch.rand(1, 3, 16, 16)
+    for enabled in (False, True):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, s=sizes: s.append(x.nbytes) or x, lambda x: x):
+            model.checkpoint_blocks(enabled)(image)
+        kept.append(sum(sizes))
+    assert kept[1] < kept[0] / 3

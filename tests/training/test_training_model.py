@@ -20,7 +20,6 @@ def build(content, option_file):
         content["train"] |= train
         content["network_g"] = SMALL_NETWORK | {"drop_path_rate": 0.0, "categories": "argmax"}
         options = read_options(option_file(content)) | {"dist": False, "rank": 0, "world_size": 1, "is_train": True}
-        options |= {key: content[key] for key in ("use_amp",) if key in content}
         torch.manual_seed(0)
         return build_model(options)
 
@@ -79,9 +78,23 @@ def test_nan_stops_with_iteration_and_images_before_the_weights_change(build, ba
         assert torch.equal(parameter, before[name])
 
 
-def test_bf16_trains_in_full_precision_weights(content, build, batch):
-    content["use_amp"] = True
+def test_checkpointing_gives_the_same_gradients(build, batch):
+    gradients = []
+    for checkpointing in (False, True):
+        model = build(checkpointing=checkpointing)
+        assert {group.checkpointing for group in model.net_g.groups} == {checkpointing}
+        model.feed_data(batch)
+        model.optimize_parameters(1)
+        gradients.append([parameter.grad for parameter in model.net_g.parameters()])
+    for expected, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("setting", [{"amp": "bf16"}, {"use_amp": True}])
+def test_bf16_trains_in_full_precision_weights(content, build, batch, setting):
+    content |= setting
     model = build()
+    assert model.autocast_dtype == torch.bfloat16
     model.feed_data(batch)
     losses = []
     for iteration in range(1, 31):
