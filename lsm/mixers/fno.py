@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +16,7 @@ from lsm.mixers.spectrum import (
     from_modes,
     from_side_by_side,
     lowest_modes,
-    mode_positions,
+    mode_counts,
     pair_matrix,
     side_by_side,
 )
@@ -37,14 +36,14 @@ def activation_of(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-@lru_cache(maxsize=64)
-def _mode_rows(modes: Sizes, sizes: Sizes) -> Tensor:
-    """Say which of all modes those are that signals of `sizes` have, (k,) int64, in the order of `lowest_modes`."""
-    rows = torch.zeros(1, dtype=torch.int64)
+def _mode_rows(modes: Sizes, sizes: Sizes) -> list[int]:
+    """Say which of all modes those are that signals of `sizes` have, in the order of `lowest_modes`."""
+    rows = [0]
     for axis, (count, size) in enumerate(zip(modes, sizes, strict=True)):
         last = axis == len(modes) - 1
-        positions = mode_positions(count, size, last=last)[0]
-        rows = (rows[:, None] * (count if last else 2 * count) + positions).flatten()
+        low, high = mode_counts(count, size, last=last)
+        every = count if last else 2 * count
+        rows = [row * every + position for row in rows for position in (*range(low), *range(every - high, every))]
     return rows
 
 
@@ -79,7 +78,7 @@ class SpectralConv(TokenMixer):
         signal = self.on_modes_grid(tokens, size)
         sizes = tuple(signal.shape[1:-1])
         spectrum = lowest_modes(signal, self.modes)
-        rows = _mode_rows(self.modes, sizes).to(tokens.device)
+        rows = torch.tensor(_mode_rows(self.modes, sizes), device=tokens.device)
         weight = pair_matrix(full(self.weight).index_select(0, rows))
         vectors = side_by_side(spectrum.unflatten(-1, (self.blocks, -1))).flatten(1, -3).permute(1, 2, 0, 3)
         mixed = from_side_by_side((vectors @ weight).permute(2, 0, 1, 3)).reshape(spectrum.shape)

@@ -79,7 +79,7 @@ class TransformAttention(TokenMixer):
         mixed = []
         for (name, _), part in zip(self.groups, signal.unflatten(-1, (3, -1)).split(widths, dim=-1), strict=True):
             transform = TRANSFORMS[name]
-            query, key, value = _along_all(transform.forward, part, axes).unbind(-2)
+            query, key, value = (_along_all(transform.forward, item, axes) for item in part.unbind(-2))
             gate = query * key
             gate = gate / (gate.abs().square().mean(axes, keepdim=True) + _LEAST).sqrt()
             back = _along_all(transform.inverse, gate * value, axes)

@@ -60,23 +60,15 @@ def resample(weight: Tensor, trained: Sizes, sizes: Sizes) -> Tensor:
     return weight
 
 
-def mode_positions(modes: int, size: int, *, last: bool) -> tuple[Tensor, Tensor]:
-    """Say where the lowest frequencies of an axis stand, those that a signal of this size has.
+def mode_counts(modes: int, size: int, *, last: bool) -> tuple[int, int]:
+    """Count the lowest frequencies of an axis that a signal has: 0 and above, and below 0.
 
     Args:
         modes: m: frequencies 0 … m−1 of the last axis, −m … m−1 of the others.
         size: n.
         last: Whether this is the last of the transformed axes.
-
-    Returns:
-        Positions among the 2m or m modes, and in the spectrum, both (k,) int64: first 0 and up, then the negative ones.
     """
-    if last:
-        low = torch.arange(min(modes, size // 2 + 1))
-        return low, low
-    low, high = torch.arange(min(modes, (size + 1) // 2)), torch.arange(-min(modes, size // 2), 0)
-    frequencies = torch.cat([low, high])
-    return frequencies % (2 * modes), frequencies % size
+    return (min(modes, size // 2 + 1), 0) if last else (min(modes, (size + 1) // 2), min(modes, size // 2))
 
 
 def lowest_modes(signal: Tensor, modes: Sizes) -> Tensor:
@@ -89,19 +81,35 @@ def lowest_modes(signal: Tensor, modes: Sizes) -> Tensor:
         last = axis == signal.ndim - 2
         if not last:
             spectrum = torch.fft.fft(spectrum, dim=axis, norm="forward")
-        kept = mode_positions(modes[axis - 1], signal.shape[axis], last=last)[1]
-        if len(kept) < spectrum.shape[axis]:
-            spectrum = spectrum.index_select(axis, kept.to(spectrum.device))
+        low, high = mode_counts(modes[axis - 1], signal.shape[axis], last=last)
+        if low + high < spectrum.shape[axis]:
+            parts = [spectrum.narrow(axis, 0, low)]
+            if high:
+                parts.append(spectrum.narrow(axis, spectrum.shape[axis] - high, high))
+            spectrum = torch.cat(parts, dim=axis)
     return spectrum
 
 
 def from_modes(spectrum: Tensor, sizes: Sizes) -> Tensor:
     """Undo `lowest_modes`, all other frequencies being zero: (B, m_1', …, m_k', C) complex → (B, n_1, …, n_k, C)."""
     for axis, size in enumerate(sizes[:-1], start=1):
-        kept = spectrum.shape[axis]
-        low = (kept + 1) // 2 if kept < size else kept
-        shape = list(spectrum.shape)
-        shape[axis] = size - kept
-        parts = [spectrum.narrow(axis, 0, low), spectrum.new_zeros(shape), spectrum.narrow(axis, low, kept - low)]
-        spectrum = torch.fft.ifft(torch.cat(parts, dim=axis), dim=axis, norm="forward")
-    return torch.fft.irfft(spectrum, n=sizes[-1], dim=len(sizes), norm="forward")
+        # Where some are left out there are as many negative frequencies as others.
+        spectrum = _insert_zeros(spectrum, axis, spectrum.shape[axis] // 2, size)
+        spectrum = torch.fft.ifft(spectrum, dim=axis, norm="forward")
+    last = len(sizes)
+    spectrum = _insert_zeros(spectrum, last, spectrum.shape[last], sizes[-1] // 2 + 1)
+    return torch.fft.irfft(spectrum, n=sizes[-1], dim=last, norm="forward")
+
+
+def _insert_zeros(spectrum: Tensor, axis: int, place: int, size: int) -> Tensor:
+    """Make a complex tensor `size` long along an axis, by zeros from a place on."""
+    kept = spectrum.shape[axis]
+    if kept == size:
+        return spectrum
+    shape = list(spectrum.shape)
+    shape[axis] = size - kept
+    zeros = torch.zeros(shape, dtype=spectrum.real.dtype, device=spectrum.device)
+    parts = [spectrum.narrow(axis, 0, place), torch.complex(zeros, zeros)]
+    if place < kept:
+        parts.append(spectrum.narrow(axis, place, kept - place))
+    return torch.cat(parts, dim=axis)
