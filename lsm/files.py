@@ -1,27 +1,113 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders that one process at a time may use."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
+
+from lsm.errors import OptionError
+
+_LITTER_AGE = 60.0  # seconds; a younger file may be between its making and its locking, or its closing and its move
+_LOCKED = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
+    What killed processes left half-written in the same folder is deleted.
+
+    Args:
+        path: The file to make.
+        replace: Whether a file of that name may be replaced.
+
     Raises:
+        FileExistsError: If it may not, and there is one by the time the new one is whole.
         OSError: If the folder cannot be written to.
     """
+    _remove_litter(Path(os.path.abspath(path.parent)))  # noqa: PTH100  (as it is, whatever its links point to)
     part = path.with_name(f".lsm-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with part.open("x+b") as file:
+            _try_lock(file)
             yield file
-        part.replace(path)
+        _move(part, path, replace)
     except BaseException:  # Ctrl-C too must leave nothing behind
         part.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process while the block runs; the system lets go of it however the process ends.
+
+    Raises:
+        OptionError: If another process has it.
+        OSError: If the folder cannot be written to.
+    """
+    with (folder / ".lock").open("a") as file:
+        if not _try_lock(file):
+            raise OptionError(f"{folder} is in use by another process; wait for its end, or choose another name.")
+        yield
+
+
+def _move(part: Path, path: Path, replace: bool) -> None:
+    """Give a whole file its name."""
+    if replace:
+        part.replace(path)
+        return
+    try:
+        os.link(part, path)  # fails where the name is taken, which no question beforehand could promise
+    except FileExistsError:
+        raise
+    except OSError as error:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+def _try_lock(file: IO[bytes] | IO[str]) -> bool:
+    """Lock an open file until it is closed; false if another process has locked it, true where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _try_lock_on_windows(file)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock's, not inherited by workers that are forked
+    except OSError as error:
+        return error.errno not in _LOCKED
+    return True
+
+
+def _try_lock_on_windows(file: IO[bytes] | IO[str]) -> bool:
+    import msvcrt
+
+    try:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=4096)  # once a folder: a run may write thousands of files to it
+def _remove_litter(folder: Path) -> None:
+    """Delete the unfinished files of processes that were killed."""
+    own, youngest = f".lsm-{os.getpid()}-", time.time() - _LITTER_AGE
+    for part in folder.glob(".lsm-*.part"):
+        with contextlib.suppress(OSError):  # another process may be as quick
+            if part.name.startswith(own) or part.stat().st_mtime > youngest:
+                continue
+            with part.open("r+b") as file:
+                abandoned = _try_lock(file)
+            if abandoned:
+                part.unlink()

@@ -6,6 +6,8 @@ Each module of this package holds one group of commands and imports heavy things
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +25,9 @@ app = typer.Typer(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit code: 0 done, 1 some files failed, 2 bad usage or input.
+    """Run the command line and leave with its exit code.
+
+    0 done, 1 some files failed, 2 bad usage, input or an error of the system such as a full disk, 130 interrupted.
 
     Args:
         argv: The arguments after the program's name; those of the process by default.
@@ -34,14 +38,25 @@ def main(argv: list[str] | None = None) -> None:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Print an error that the user can mend as one line, and leave with exit code 2."""
+    """Print an error that the user can mend, or one of the system, as one line, and leave with exit code 2."""
     from lsm.errors import LSMError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except LSMError as error:
         print(f"lsm: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        logging.getLogger(__name__).debug("An error of the system", exc_info=error)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"lsm: error: {where}{error.strerror or error}.", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("lsm: interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 # Each group registers its commands here; the modules import heavy packages only when a command runs.

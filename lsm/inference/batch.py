@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,8 @@ def _upscale_file(
     job: Job, upscaler: Upscaler, note: str | None, max_pixels: int, progress: Callable[[int, int], None]
 ) -> tuple[int, int]:
     """Upscale one file, and give the height and width written."""
+    if not job.replace and os.path.exists(job.target):  # noqa: PTH110  (Path's raises on names too long)
+        raise InputError(f"{printable(job.target)}: exists by now; another run has made it.")
     picture = read_image(job.source, max_pixels)
     height, width = upscaler.output_size(*picture.pixels.shape[:2])
     try:
@@ -114,7 +117,7 @@ def _upscale_file(
     result = upscaler.upscale_picture(picture, progress)
     if note:
         result = result.with_exif(with_processing_note(result.exif, note))
-    write_image(job.target, result)
+    write_image(job.target, result, job.replace)
     return height, width
 
 

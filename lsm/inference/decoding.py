@@ -1,23 +1,22 @@
 """Bytes of a file → `Picture`. Pillow reads all 8-bit pictures and all metadata; it cannot hold 16-bit colour.
 
-16-bit PNG comes from OpenCV, 16-bit TIFF from tifffile, which alone gets planar layouts and grey with alpha right, and
-where tifffile lacks the decompressor (LZW), from OpenCV.
+16-bit PNG comes from OpenCV, 16-bit TIFF from `lsm.inference.tiff16`.
 """
 
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from lsm.errors import InputError
+from lsm.inference import tiff16
+from lsm.inference.limits import check_scans, check_size
 from lsm.inference.metadata import fitting_profile, kept_exif, orientation, srgb_profile, upright
 from lsm.inference.picture import Picture
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
 
@@ -36,10 +35,12 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         InputError: If the picture is too large, has several frames, or holds numbers of another kind.
         Exception: Of any kind, from the decoders, on damaged data.
     """
-    if data[:4] in TIFF_MAGIC and (picture := _decode_tiff16(data, max_pixels)) is not None:
+    if data[:4] in tiff16.MAGIC and (picture := tiff16.read_tiff16(data, max_pixels)) is not None:
         return picture
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         check_size(image.width, image.height, max_pixels)
+        if image.format in ("JPEG", "MPO"):
+            check_scans(data)
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # MPO: a camera's JPEG with previews behind the picture
             raise InputError(f"holds {frames} frames or pages; save the one to upscale as a file of its own.")
@@ -55,15 +56,6 @@ def decode(data: bytes, max_pixels: int) -> Picture:
             pixels = np.asarray(plain).reshape(plain.height, plain.width, -1)
         pixels = upright(pixels, turn)
     return Picture(pixels, fitting_profile(profile, pixels.shape[2]), exif, lossless)
-
-
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture with more pixels than allowed, before it is decompressed."""
-    if width * height > max_pixels:
-        raise InputError(
-            f"{width}×{height} is {width * height / 1e6:.0f} megapixels, more than the limit of {max_pixels / 1e6:.0f} "
-            f"that guards against decompression bombs; raise it (--max-megapixels) if the file is trusted."
-        )
 
 
 def may_have_alpha(image: Image.Image) -> bool:
@@ -126,67 +118,3 @@ def _png16(data: bytes, image: Image.Image) -> np.ndarray:
         return pixels
     opaque = (pixels != np.asarray(transparent, np.uint16)).any(axis=2, keepdims=True)
     return np.concatenate([pixels, opaque.astype(np.uint16) * np.uint16(65535)], axis=2)
-
-
-def _decode_tiff16(data: bytes, max_pixels: int) -> Picture | None:
-    """Decode a TIFF of 16-bit integers; none if it holds another kind, which is left to Pillow."""
-    import tifffile
-
-    try:
-        file = tifffile.TiffFile(io.BytesIO(data))
-    except tifffile.TiffFileError:
-        return None
-    with file:
-        page: Any = file.pages[0]
-        if page.bitspersample != 16 or page.sampleformat != 1 or page.photometric not in (0, 1, 2):
-            return None
-        check_size(page.imagewidth, page.imagelength, max_pixels)
-        if len(file.pages) > 1:
-            raise InputError(f"holds {len(file.pages)} pages; save the one to upscale as a file of its own.")
-        pixels = _tiff16_pixels(page, data)
-        profile = page.tags.valueof("InterColorProfile")
-    try:
-        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
-            exif = kept_exif(image)
-    except Image.UnidentifiedImageError:  # grey with alpha
-        exif = None
-    return Picture(pixels, fitting_profile(profile, pixels.shape[2]), exif)
-
-
-def _tiff16_pixels(page: Any, data: bytes) -> np.ndarray:
-    """Give the pixels of a 16-bit page, (H, W, C) uint16, upright, black as zero, alpha straight."""
-    colours = 3 if page.photometric == 2 else 1
-    channels = colours + (page.samplesperpixel > colours)
-    try:
-        pixels = page.asarray()
-        if page.planarconfig == 2 and pixels.ndim == 3:
-            pixels = np.moveaxis(pixels, 0, 2)
-        pixels = upright(pixels.reshape(*pixels.shape[:2], -1)[..., :channels], page.tags.valueof("Orientation") or 1)
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        pixels = _tiff16_by_opencv(page, data, channels)
-    if page.photometric == 0:
-        pixels = np.concatenate([65535 - pixels[..., :1], pixels[..., 1:]], axis=2)
-    premultiplied = channels > colours and tuple(page.extrasamples)[:1] == (1,)
-    return _straight(pixels) if premultiplied else pixels
-
-
-def _tiff16_by_opencv(page: Any, data: bytes, channels: int) -> np.ndarray:
-    """Decode what tifffile has no decompressor for. OpenCV turns the picture upright itself."""
-    import cv2
-
-    orders = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}
-    if page.planarconfig == 2 or page.photometric == 0 or channels != page.samplesperpixel or channels not in orders:
-        raise InputError(f"holds 16-bit {page.compression.name} data in an unusual layout; save it uncompressed.")
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16:
-        raise ValueError("not a readable 16-bit TIFF")
-    return np.ascontiguousarray(decoded.reshape(*decoded.shape[:2], -1)[..., orders[channels]])
-
-
-def _straight(pixels: np.ndarray) -> np.ndarray:
-    """Divide colour by alpha, (H, W, C) uint16."""
-    alpha = pixels[..., -1:].astype(np.float64)
-    colour = np.divide(pixels[..., :-1] * 65535.0, alpha, out=np.zeros(pixels[..., :-1].shape), where=alpha > 0)
-    return np.concatenate([np.minimum(np.rint(colour), 65535).astype(np.uint16), pixels[..., -1:]], axis=2)

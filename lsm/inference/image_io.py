@@ -8,6 +8,7 @@ the pixels on reading so that no viewer can get it wrong.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -41,13 +42,15 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Pi
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # reading a pipe or a device might never end
+            raise InputError(f"{printable(path)}: cannot be read: it is no plain file.")
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{printable(path)}: cannot be read: {error.strerror or error}.") from error
     if not data:
         raise InputError(f"{printable(path)}: the file is empty.")
     try:
-        with _quiet_pillow():
+        with _quiet_decoders():
             return decode(data, max_pixels)
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
@@ -62,12 +65,13 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Pi
         raise InputError(f"{printable(path)}: damaged or cut off ({reason or type(error).__name__}).") from error
 
 
-def write_image(path: str | os.PathLike[str], picture: Picture | np.ndarray) -> None:
-    """Write a picture, whole or not at all; the extension says the format. A file of that name is replaced.
+def write_image(path: str | os.PathLike[str], picture: Picture | np.ndarray, replace: bool = True) -> None:
+    """Write a picture, whole or not at all; the extension says the format.
 
     Args:
         path: Its folder must exist.
         picture: A picture, or its pixels: (H, W) or (H, W, 1-4), uint8 or uint16.
+        replace: Whether a file of that name may be replaced; else it is left, and writing fails.
 
     Raises:
         OptionError: On an unknown extension.
@@ -78,7 +82,7 @@ def write_image(path: str | os.PathLike[str], picture: Picture | np.ndarray) -> 
         picture = Picture(picture[..., None] if picture.ndim == 2 else picture)
     form = format_of(path)
     try:
-        with atomic_file(path) as file:
+        with atomic_file(path, replace) as file:
             encode(picture, form, file)
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
@@ -93,7 +97,7 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.n
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
     """Tell from a file's head whether the picture has alpha; false if it cannot be read."""
-    with contextlib.suppress(Exception), _quiet_pillow(), Image.open(path, formats=FORMATS) as image:
+    with contextlib.suppress(Exception), _quiet_decoders(), Image.open(path, formats=FORMATS) as image:
         return may_have_alpha(image)
     return False
 
@@ -110,12 +114,16 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's warnings of odd metadata and lift its global limit of pixels, for which ours stands."""
+def _quiet_decoders() -> Iterator[None]:
+    """Silence warnings of odd or damaged data, and lift Pillow's global limit of pixels, for which ours stands."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    tifffile = logging.getLogger("tifffile")
+    level = tifffile.level
+    tifffile.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+        tifffile.setLevel(level)

@@ -15,10 +15,17 @@ from lsm.inference.image_io import has_alpha, is_image_name, printable
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to upscale."""
+    """One picture to upscale.
+
+    Attributes:
+        source: The picture.
+        target: The file to make.
+        replace: Whether a file of that name may be replaced, even if it appears while the work is done.
+    """
 
     source: Path
     target: Path
+    replace: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,15 @@ def plan(
     if is_image_name(naming.output) and not naming.output.is_dir():
         if not single:
             raise OptionError(f"{printable(naming.output)} names one picture; several inputs need a folder as output.")
-        jobs = [Job(Path(inputs[0]), _named_output(naming))]
+        jobs = [Job(Path(inputs[0]), _named_output(naming), overwrite)]
     else:
         found = _find(inputs, naming.output)
-        jobs = [Job(source, naming.target(source, place)) for source, place in found]
+        jobs = [Job(source, naming.target(source, place), overwrite) for source, place in found]
     if naming.suffix:
         jobs = _without_own_outputs(jobs, {_key(Path(name)) for name in inputs})
     _check_collisions(jobs, overwrite)
     _check_folder(naming.output if jobs[0].target != naming.output else naming.output.parent)
-    there = [job for job in jobs if job.target.exists()]
+    there = [job for job in jobs if os.path.exists(job.target)]  # noqa: PTH110  (Path's raises on names too long)
     if there and not skip_existing and not overwrite:
         others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
         raise OptionError(f"{printable(there[0].target)}{others} already; use --overwrite or --skip-existing.")
@@ -121,13 +128,19 @@ def _find(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
 
 
 def _pictures_below(folder: Path, output: Path) -> Iterable[Path]:
-    """Walk a folder for names of pictures, past hidden files and the output folder, if that lies deeper inside."""
+    """Walk a folder for names of pictures, past hidden files and the output folder, if that lies deeper inside.
+
+    Links to folders are followed, but no folder is entered twice.
+    """
 
     def unreadable(error: OSError) -> None:
         raise InputError(f"{printable(error.filename)}: cannot be searched: {error.strerror}.") from error
 
-    for place, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".") and _key(Path(place, name)) != _key(output)]
+    seen = {_key(output)} if _key(output) != _key(folder) else set()
+    for place, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        # A link may lead back to a folder above, and the walk with it.
+        folders[:] = [name for name in folders if not name.startswith(".") and _key(Path(place, name)) not in seen]
+        seen.update(_key(Path(place, name)) for name in folders)
         yield from (Path(place, name) for name in files if not name.startswith(".") and is_image_name(Path(name)))
 
 
