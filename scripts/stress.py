@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from stress_tools.section import Section, report
 
 from lsm.cli import user_errors
 from lsm.errors import OptionError, unknown_name
-from stress_tools.section import Section, report
 
 SECTIONS = (
     "interruptions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ CATEGORIES = ("gumbel", "argmax")
 HEADS = ("light", "classical")
 STARTS = ("random", "bilinear")
 SCALES = (2, 3, 4, 8)
+LARGEST_WINDOW, MOST_WINDOW_TOKENS = 256, 4096
+"""Beyond these, the pairs of a window's tokens, or the padding of a picture to whole windows, would fill any memory."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,14 @@ class LSMConfig:
             (self.semantics == "released" and self.mixer != "cml", "released semantics need the mixer cml"),
             (not self.depths or min(self.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
             (len(self.rgb_mean) != self.in_chans, "rgb_mean must hold one value a channel"),
-            (len(self.split_size) != 2 or min(self.split_size) < 1, "split_size must be two positive numbers"),
+            (
+                len(self.split_size) != 2
+                or not all(1 <= side <= LARGEST_WINDOW for side in self.split_size)
+                or math.prod(self.split_size) > MOST_WINDOW_TOKENS,
+                f"split_size must be two numbers from 1 to {LARGEST_WINDOW}, of a product of at most "
+                f"{MOST_WINDOW_TOKENS}",
+            ),
+            (self.img_range <= 0, "img_range must be positive"),
             (not 0 <= self.r_min < self.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
             (self.temperature <= 0, "temperature must be positive"),
             (self.reset and self.scan_order != "category", "reset needs the category order"),

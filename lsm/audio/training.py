@@ -22,6 +22,7 @@ from lsm.audio.streaming import StreamingDenoiser
 from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError, OptionError
 from lsm.files import atomic_file
+from lsm.weights.pth import load_pth
 
 
 @dataclass(frozen=True)
@@ -226,10 +227,10 @@ class _Run:
         if not self.state_path.is_file():
             raise CheckpointError(f"There is nothing to resume from in {self.options.out}: no state.pt.")
         try:
-            content = torch.load(self.state_path, weights_only=True)
+            content = load_pth(self.state_path)
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
-        except (RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"Cannot resume from {self.state_path}: {str(error).splitlines()[0]}") from error
         self.epoch, self.best, self.stale = content["epoch"], content["best"], content["stale"]
 

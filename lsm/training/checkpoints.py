@@ -7,9 +7,7 @@ whenever the process was killed. Both are read with `weights_only=True`, so neit
 from __future__ import annotations
 
 import os
-import pickle
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from lsm.errors import CheckpointError
 from lsm.files import atomic_file
 from lsm.weights import read_checkpoint
 from lsm.weights.keys import from_released, is_released
+from lsm.weights.pth import load_pth
 
 STATES_KEPT = 3
 
@@ -43,11 +42,7 @@ def load_file(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If it is missing, truncated, or holds anything but tensors and plain values.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"Cannot read {path}: {reason}") from error
+    content = load_pth(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"Cannot use {path}: it holds a {type(content).__name__}, not a dictionary.")
     return content

@@ -52,7 +52,7 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
         raise CheckpointError(f"Not a checkpoint of LSM: it has no {error.args[0]!r}.") from error
     except json.JSONDecodeError as error:
         raise CheckpointError("The weights carry no configuration, neither among them nor in a header.") from error
-    except (OptionError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (OptionError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"Not a checkpoint of LSM: {error}") from error
     stated = {name: getattr(config, name) for name in shapes}
     stated["mlp_ratio"] = config.mlp_hidden(mixer=config.placement == "mixer") / config.embed_dim

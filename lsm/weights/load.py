@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +18,7 @@ from lsm.errors import CheckpointError
 from lsm.files import atomic_file
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import from_released, is_released
+from lsm.weights.pth import first_line, load_pth
 from lsm.weights.registry import embedded_path
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
@@ -128,23 +127,11 @@ def _read_safetensors(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
-        raise CheckpointError(f"Cannot read {path} as safetensors: {_first_line(error)}") from error
+        raise CheckpointError(f"Cannot read {path} as safetensors: {first_line(error)}") from error
 
 
 def _read_pth(path: Path, key: str | None) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"Refused to read {path}: it is no plain weights file (truncated, of another kind, or it holds code)."
-        ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, MemoryError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"Cannot read {path}: {_first_line(error)}") from error
-    while isinstance(content, dict):
-        wrapper = next((name for name in (key, *WRAPPERS) if name and isinstance(content.get(name), dict)), None)
-        if wrapper is None:
-            break
-        content = content[wrapper]
+    content = _unwrapped(load_pth(path), key)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict.")
     state = {str(name).removeprefix("module."): item for name, item in content.items() if isinstance(item, Tensor)}
@@ -153,6 +140,11 @@ def _read_pth(path: Path, key: str | None) -> dict[str, Tensor]:
     return state
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+def _unwrapped(content: Any, key: str | None) -> Any:
+    """Follow wrappers to the innermost dictionary; each only once, since a file may hold itself."""
+    seen: set[int] = set()
+    while isinstance(content, dict) and id(content) not in seen:
+        seen.add(id(content))
+        names = (name for name in (key, *WRAPPERS) if name and isinstance(content.get(name), dict))
+        content = content.get(next(names, None), content)
+    return content

@@ -1,4 +1,4 @@
-"""Every long command, interrupted in every way: what is there is whole, and the same command again finishes the rest."""
+"""Every long command, interrupted in every way: what is there is whole, and the same command finishes the rest."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ class _Trial:
 
 def _start(command: Command, output: Path) -> subprocess.Popen[str]:
     arguments, folder = command.call(output)
-    return subprocess.Popen(arguments, cwd=folder, env=one_thread(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        arguments, cwd=folder, env=one_thread(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -44,7 +44,9 @@ def run(section: Section) -> None:
     touched = [path.name for path in paths if hashlib.sha256(path.read_bytes()).digest() != hashes[path]]
     section.check("no original is touched", not touched, f"{len(paths)} SHA-256 compared; {touched[:5]}")
     litter = [path.name for path in output.iterdir() if path.name.startswith(".")]
-    section.check("no half-written output", not litter and not faults, f"{len(list(output.iterdir()))} outputs, all whole")
+    section.check(
+        "no half-written output", not litter and not faults, f"{len(list(output.iterdir()))} outputs, all whole"
+    )
     noise = (section.folder / "stderr.txt").read_text(errors="replace").splitlines()
     section.check("no traceback", not any("Traceback" in line for line in noise), f"{len(noise)} lines on stderr")
 

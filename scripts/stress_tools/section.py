@@ -68,7 +68,9 @@ class Section:
     def check(self, promise: str, held: bool, evidence: str = "") -> None:
         """Note whether a promise held, and print it."""
         self.checks.append(Check(promise, held, evidence))
-        print(f"{'held  ' if held else 'BROKEN'} {self.name}: {promise}{f' [{evidence}]' if evidence else ''}", flush=True)
+        print(
+            f"{'held  ' if held else 'BROKEN'} {self.name}: {promise}{f' [{evidence}]' if evidence else ''}", flush=True
+        )
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Note a table, and print it."""
@@ -108,9 +110,9 @@ def report(folder: Path) -> str:
         broken = [check for check in content["checks"] if not check["held"]]
         parts += [
             f"## {content['section']}",
-            f"{len(content['checks']) - len(broken)} of {len(content['checks'])} promises held; seed {content['seed']}, "
-            f"effort {content['effort']:g}, {content['seconds']} s; commit {content['commit']}, {content['system']}, "
-            f"torch {content['torch']}.",
+            f"{len(content['checks']) - len(broken)} of {len(content['checks'])} promises held; "
+            f"seed {content['seed']}, effort {content['effort']:g}, {content['seconds']} s.",
+            f"Commit {content['commit']}, torch {content['torch']}, {content['system']}.",
             "",
             *(
                 f"- {'held' if check['held'] else '**BROKEN**'}: {check['promise']}"
