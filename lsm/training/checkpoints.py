@@ -123,9 +123,8 @@ def load_state(path: Path, models: Path) -> dict[str, Any]:
         CheckpointError: If either file is missing or damaged.
     """
     state = load_file(path)
-    missing = {"iter", "optimizers"} - state.keys()
-    if missing:
-        raise CheckpointError(f"Cannot resume from {path}: it lacks {', '.join(sorted(missing))}.")
+    if not isinstance(state.get("iter"), int) or not isinstance(state.get("optimizers"), list):
+        raise CheckpointError(f"Cannot resume from {path}: it lacks iter or optimizers.")
     network = load_file(network_path(models, state["iter"]))
     if "params" not in network:
         raise CheckpointError(f"Cannot resume from {path}: {network_path(models, state['iter'])} lacks params.")

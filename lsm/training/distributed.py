@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import distributed
 
-from lsm.errors import OptionError
+from lsm.errors import LSMError, OptionError
 
+_ENDED = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 LAUNCHERS = ("none", "pytorch", "slurm")
 
 
@@ -64,6 +66,24 @@ def start(launcher: str, num_gpu: int | str, settings: Mapping[str, Any]) -> dic
         distributed.init_process_group(settings["backend"] or default)
     rank = 0 if launcher == "none" else distributed.get_rank()
     return {"rank": rank, "world_size": world_size, "dist": launcher != "none", "num_gpu": int(on_gpu)}
+
+
+@contextmanager
+def told_of_ended_processes() -> Iterator[None]:
+    """Say in one line that another process has ended, which each of the others meets as an error of its own kind.
+
+    Raises:
+        LSMError: If another process has ended while this one waited for it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _ENDED):
+            raise
+        raise LSMError(
+            "Another process of this training has ended, so this one ends too; its own message says why. "
+            "--auto_resume goes on from the newest training state."
+        ) from error
 
 
 def stop() -> None:

@@ -14,11 +14,11 @@ import torch
 from torch.utils.data import DataLoader
 
 import lsm.training.arch
-import lsm.training.data
-import lsm.training.model  # noqa: F401  (these three register what they define)
+import lsm.training.data  # noqa: F401  (these two and the model register what they define)
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
 from lsm.training.compat import build_dataset, build_model, get_root_logger, init_tb_logger, init_wandb_logger
+from lsm.training.model import DivergenceError
 from lsm.training.options import read_options
 from lsm.training.progress import Progress
 from lsm.training.sampling import iteration_seed, train_loader
@@ -41,7 +41,8 @@ def train(
         debug: Prefix the name with `debug_`, print every iteration, save and validate every 8.
 
     Raises:
-        OptionError: If the options are wrong, or the run's folder holds a training and it is not to be resumed.
+        OptionError: If the options are wrong, the run's folder holds a training and it is not to be resumed, or another
+            process trains there.
         CheckpointError: If a file to start or resume from cannot be used.
         DivergenceError: If the loss stops being a number.
     """
@@ -52,8 +53,9 @@ def train(
         content["logger"]["print_freq"] = 1
     with _processes(content, launcher, is_train=True) as options:
         state = run_folder.resume_state(options, auto_resume)
-        run_folder.prepare(options, content)
-        _run(options, state)
+        with run_folder.held(options):
+            run_folder.prepare(options, content)
+            _run(options, state)
 
 
 def test(option_file: str | Path, forced: Sequence[str] = (), launcher: str = "none") -> dict[str, dict[str, float]]:
@@ -100,7 +102,8 @@ def _processes(content: dict[str, Any], launcher: str, is_train: bool) -> Iterat
         torch.manual_seed(options["manual_seed"])
         torch.use_deterministic_algorithms(options["deterministic"])
         torch.set_float32_matmul_precision("high" if options["fast_matmul"] else "highest")
-        yield options
+        with distributed.told_of_ended_processes():
+            yield options
     finally:
         distributed.stop()
 
@@ -204,7 +207,14 @@ def _iterate(
         torch.manual_seed(iteration_seed(options["manual_seed"], iteration, options["rank"]))
         model.update_learning_rate(iteration, options["train"]["warmup_iter"])
         model.feed_data(samples)
-        model.optimize_parameters(iteration)
+        try:
+            model.optimize_parameters(iteration)
+        except DivergenceError as error:
+            model.save(epoch=(iteration - 1) * batch // images, current_iter=iteration - 1)
+            raise DivergenceError(
+                f"{error} Training stopped, and what was before that iteration is saved; lower the learning rate, or "
+                "look at the images, and go on with --auto_resume."
+            ) from error
         progress.step(iteration, model.get_current_log(), model.get_current_learning_rate()[0])
         paused = time.perf_counter()
         stop = _anywhere(bool(received), options, model.device)

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from lsm.arch.network import CONFIG_KEY
-from lsm.errors import LSMError
+from lsm.errors import CheckpointError, LSMError
 from lsm.inference.image_io import write_image
 from lsm.inference.picture import from_tensor
 from lsm.inference.upscaler import Upscaler
@@ -122,7 +122,8 @@ class LSMModel(SRModel):
         """Do one step of the optimizer on the batch, in `accumulate` parts.
 
         Raises:
-            DivergenceError: If the loss is not finite; the weights are then still those of the step before.
+            DivergenceError: If the loss or its gradient is not finite; the weights are then still those of the step
+                before.
         """
         self.optimizer_g.zero_grad()
         total = torch.zeros((), device=self.device)
@@ -139,6 +140,7 @@ class LSMModel(SRModel):
                 loss.backward()
             total += loss.detach()
         value = self._mean_over_processes(total, current_iter)
+        self._check_gradient(current_iter)
         self.optimizer_g.step()
         self.log_dict = OrderedDict(l_pix=value)
         if self.ema_decay > 0:
@@ -152,13 +154,21 @@ class LSMModel(SRModel):
             loss /= self.opt["world_size"]
         value = loss.item()
         if not math.isfinite(value):
-            names = ", ".join(Path(name).name for name in self.batch_names)
-            where = "in another process" if math.isfinite(own) else f"with these images in the batch: {names}"
-            raise DivergenceError(
-                f"The loss is {value} at iteration {iteration}, {where}. Training stopped; lower the learning rate, or "
-                "look at the images."
-            )
+            where = "in another process" if math.isfinite(own) else f"with these images in the batch: {self._names()}"
+            raise DivergenceError(f"The loss is {value} at iteration {iteration}, {where}.")
         return value
+
+    def _check_gradient(self, iteration: int) -> None:
+        """Stop before a step that would spoil the weights; the loss alone would tell one iteration too late."""
+        gradients = [parameter.grad for parameter in self.net_g.parameters() if parameter.grad is not None]
+        if not torch.nn.utils.get_total_norm(gradients, norm_type=math.inf).isfinite():
+            raise DivergenceError(
+                f"The gradient is not finite at iteration {iteration}, with these images in the batch: {self._names()}."
+            )
+
+    def _names(self) -> str:
+        """Name the images of this process's batch."""
+        return ", ".join(Path(name).name for name in self.batch_names)
 
     def test(self) -> None:
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
@@ -234,9 +244,17 @@ class LSMModel(SRModel):
         checkpoints.prune_states(states, self.opt["logger"]["keep_states"])
 
     def resume_training(self, resume_state: Mapping[str, Any]) -> None:
-        """Take over a training state; the networks were loaded when the model was built."""
-        for optimizer, state in zip(self.optimizers, resume_state["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+        """Take over a training state; the networks were loaded when the model was built.
+
+        Raises:
+            CheckpointError: If the state is of another network.
+        """
+        try:
+            for optimizer, state in zip(self.optimizers, resume_state["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(f"The training state does not fit the network of the options: {reason}") from error
         if resume_state.get("best_metric_results"):
             self.best_metric_results = resume_state["best_metric_results"]
 

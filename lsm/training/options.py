@@ -5,8 +5,10 @@ Nothing is built, created or downloaded here; every mistake is reported at once,
 
 from __future__ import annotations
 
+import math
 import re
 import typing
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,18 @@ from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, unknown_name
 from lsm.training.schema import ImageSet, TestOptions, TrainOptions, TrainSet
 
+MOST_CHARACTERS, MOST_VALUES = 1_000_000, 20_000
+"""Of an option file; BasicSR's have a few thousand characters."""
+
 
 class _Loader(yaml.SafeLoader):
     """YAML without code, with `2e-4` as a number (PyYAML wants `2.0e-4`) and repeated keys refused."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        repeated = {key for key in keys if keys.count(key) > 1}
-        if repeated:
-            raise yaml.constructor.ConstructorError(None, None, f"key {repeated.pop()!r} twice", node.start_mark)
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        key, count = keys.most_common(1)[0] if keys else ("", 0)
+        if count > 1:
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -39,12 +44,36 @@ def parse_yaml(text: str, source: str) -> Any:
     """Parse YAML text.
 
     Raises:
-        OptionError: If it is not valid YAML; the line is named.
+        OptionError: If it is not valid YAML, where the line is named; or if it is larger than any option file, written
+            out or by aliases of aliases.
     """
+    if len(text) > MOST_CHARACTERS:
+        raise OptionError(f"{source}: more than {MOST_CHARACTERS:,} characters, which no option file has.")
+    loader = _Loader(text)  # a SafeLoader
     try:
-        return yaml.load(text, _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise OptionError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > MOST_VALUES:
+            raise OptionError(f"{source}: its aliases write out to more than {MOST_VALUES:,} values.")
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise OptionError(f"{source}: nested too deeply, or within itself.") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
+        raise OptionError(f"{source}: not valid YAML: {' '.join(str(error).split())[:500]}") from error
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Count the values that a node stands for once its aliases are written out; infinite within itself."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def force(options: dict[str, Any], entries: Iterable[str]) -> None:
@@ -176,7 +205,8 @@ def _cross_complaints(scale: int, images: TrainSet) -> list[str]:
 def _read(path: str | Path, forced: Iterable[str]) -> dict[str, Any]:
     """Read the file and apply `--force_yml`; what is null counts as not given."""
     try:
-        data = parse_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+        with Path(path).open(encoding="utf-8") as file:
+            data = parse_yaml(file.read(MOST_CHARACTERS + 1), str(path))
     except OSError as error:
         raise OptionError(f"Cannot read the option file {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:

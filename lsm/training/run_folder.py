@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lsm.errors import OptionError
-from lsm.files import atomic_file
+from lsm.files import atomic_file, only_process
 from lsm.training import checkpoints
 from lsm.training.compat import initialized_logger
 
@@ -63,6 +65,22 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
         path = checkpoints.network_path(models, state["iter"])
         options["path"] |= {"pretrain_network_g": str(path), "param_key_g": "params", "strict_load_g": True}
     return state
+
+
+@contextlib.contextmanager
+def held(options: dict[str, Any]) -> Iterator[None]:
+    """Keep the run's folder to this training; the first process does it for all of them.
+
+    Raises:
+        OptionError: If another training has it.
+    """
+    if options["rank"] != 0:
+        yield
+        return
+    folder = Path(options["path"]["experiments_root"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_process(folder):
+        yield
 
 
 def prepare(options: dict[str, Any], file_content: dict[str, Any]) -> None:

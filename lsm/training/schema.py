@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
@@ -18,22 +18,42 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
 
+# os.path answers no, where pathlib raises, on names too long, of unknown users, or with a null character.
 def _existing_folder(path: str) -> str:
-    if not Path(path).expanduser().is_dir():
+    if not os.path.isdir(expanded := os.path.expanduser(path)):  # noqa: PTH111, PTH112
         raise PydanticCustomError("no_folder", "the folder {path} does not exist", {"path": path})
-    return str(Path(path).expanduser())
+    return expanded
 
 
 def _existing_file(path: str) -> str:
-    if not Path(path).expanduser().is_file():
+    if not os.path.isfile(expanded := os.path.expanduser(path)):  # noqa: PTH111, PTH113
         raise PydanticCustomError("no_file", "the file {path} does not exist", {"path": path})
-    return str(Path(path).expanduser())
+    return expanded
+
+
+def _part_of_a_name(text: str) -> str:
+    """Refuse what could lead a file or folder called by it out of its place."""
+    if text in (".", "..") or not text.isprintable() or any(sign in text for sign in '/\\:*?"<>|') or len(text) > 100:
+        raise PydanticCustomError(
+            "no_name",
+            "{text} cannot be part of a file's name: at most 100 characters, no folders",
+            {"text": repr(text)},
+        )
+    return text
+
+
+def _template(text: str) -> str:
+    """Refuse a template of file names that is more than a name with `{}` in it."""
+    if text.count("{}") != 1 or any(sign in _part_of_a_name(text).replace("{}", "") for sign in "{}"):
+        raise PydanticCustomError("no_template", "it must hold {{}} once, for the name, and no other braces")
+    return text
 
 
 def _weights_file(name: str) -> str:
     return str(embedded_path(name)) if name in EMBEDDED else _existing_file(name)
 
 
+Name = Annotated[str, Field(min_length=1), AfterValidator(_part_of_a_name)]
 Folder = Annotated[str, AfterValidator(_existing_folder)]
 File = Annotated[str, AfterValidator(_existing_file)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -52,13 +72,13 @@ class ImageSet(Section):
     `in_memory: auto` keeps a training set of up to 2 GB decoded. `task` is accepted for files of other projects.
     """
 
-    name: str | None = None
+    name: Name | None = None
     type: Literal["ImagePairs", "PairedImageDataset", "SingleImageDataset"] = "ImagePairs"
     task: Literal["SR"] = "SR"
     dataroot_gt: Folder | None = None
     dataroot_lq: Folder | None = None
     meta_info_file: File | None = None
-    filename_tmpl: str | None = None
+    filename_tmpl: Annotated[str, AfterValidator(_template)] | None = None
     io_backend: IOBackend = IOBackend()
     in_memory: bool | Literal["auto"] = "auto"
 
@@ -197,7 +217,7 @@ class Val(Section):
 
     val_freq: PositiveInt = 5000
     save_img: bool = False
-    suffix: str | None = None
+    suffix: Name | None = None
     use_chop: bool = False
     pbar: bool = False
     metrics: dict[str, Metric] = {}
@@ -245,7 +265,7 @@ class DistParams(Section):
 class CommonOptions(Section):
     """What training and testing share."""
 
-    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]  # of a folder
+    name: Name  # of a folder
     model_type: Literal["LSMModel"] = "LSMModel"
     scale: Literal[2, 3, 4, 8]
     num_gpu: NonNegativeInt | Literal["auto"] = "auto"
