@@ -37,6 +37,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
         One line: the name, the nearest match if there is one, and all known names.
     """
     names = sorted(str(item) for item in known)
-    near = difflib.get_close_matches(str(name), names, n=1)
+    near = difflib.get_close_matches(str(name)[:100], names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
+    return f"Unknown {kind} {shown(name)}.{hint} Known: {', '.join(names)}."
+
+
+def shown(value: object) -> str:
+    """Write a value from a file into a message: as Python would, on one line, and not longer than 100 characters."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."

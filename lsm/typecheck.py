@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Mapping
 from typing import Any
 
-from lsm.errors import OptionError
+from lsm.errors import OptionError, shown
 
 
 def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
@@ -19,19 +20,21 @@ def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
         expected: int (no bool), float (an int too), bool, str, a tuple of these (a list too), or a dict (any mapping).
 
     Raises:
-        OptionError: On another type.
+        OptionError: On another type, or a float that is not finite.
     """
     kind = typing.get_origin(expected) or expected
     if kind is dict:
         if not isinstance(value, Mapping):
-            raise OptionError(f"Option {name} of {owner} must map names to values, not {value!r}.")
+            raise OptionError(f"Option {name} of {owner} must map names to values, not {shown(value)}.")
         return
     if kind is tuple:
         if not isinstance(value, (list, tuple)):
-            raise OptionError(f"Option {name} of {owner} must be a list, not {value!r}.")
+            raise OptionError(f"Option {name} of {owner} must be a list, not {shown(value)}.")
         for item in value:
             check_type(owner, name, item, typing.get_args(expected)[0])
         return
     accepted = (int, float) if expected is float else expected
     if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-        raise OptionError(f"Option {name} of {owner} must be of type {expected.__name__}, not {value!r}.")
+        raise OptionError(f"Option {name} of {owner} must be of type {expected.__name__}, not {shown(value)}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OptionError(f"Option {name} of {owner} must be finite, not {value}.")

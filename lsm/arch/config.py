@@ -190,7 +190,7 @@ class LSMConfig:
             ),
         ):
             if wrong:
-                raise OptionError(f"LSM cannot be built: {why} (got {self}).")
+                raise OptionError(f"LSM cannot be built: {why} (got {str(self)[:1000]}).")
 
     def mlp_hidden(self, *, mixer: bool) -> int:
         """Return the width of the gated MLP of the blocks with the mixer, or of those with window attention."""
@@ -259,6 +259,6 @@ def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **over
     Raises:
         OptionError: On an unknown preset or field, or a value that no network can be built with.
     """
-    if variant not in PRESETS:
+    if not isinstance(variant, str) or variant not in PRESETS:
         raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
     return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "semantics": semantics, **overrides})

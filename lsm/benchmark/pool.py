@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import wait
 
 import torch
 
@@ -30,10 +33,23 @@ def worker_pool(jobs: int, preload: str, threads: int = 1) -> Iterator[ProcessPo
     context = get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([preload])
-    pool = ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,))
+    pool = ProcessPoolExecutor(jobs, context, _begin, (threads,))
     try:
         yield pool
     except BrokenProcessPool as error:
         raise InputError(f"One of {jobs} processes was killed, perhaps for memory; try fewer --jobs.") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(threads: int) -> None:
+    """Prepare a worker; it ends with the process that started it, even if that one is killed and can tell nobody."""
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

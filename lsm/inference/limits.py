@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import lzma
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 from lsm.errors import InputError
 
 MAX_SCANS = 500  # of a JPEG; progressive ones of cameras and programs have about ten
-_HOW = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}
+_HOW: dict[int, Callable[[], Any]] = {8: zlib.decompressobj, 32946: zlib.decompressobj, 34925: lzma.LZMADecompressor}
 """Decompressors without a limit of their own, by TIFF's number of the compression."""
 
 

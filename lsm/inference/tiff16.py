@@ -60,12 +60,12 @@ def read_tiff16(data: bytes, max_pixels: int) -> Picture | None:
 
 def _check_layout(page: Any, max_pixels: int) -> None:
     """Refuse numbers that would have tifffile allocate more than a picture needs."""
-    tile = (page.tilewidth, page.tilelength) if page.is_tiled else (0, 0)
-    numbers = (page.imagewidth, page.imagelength, page.samplesperpixel, page.rowsperstrip, *tile)
+    width, length = (page.tilewidth, page.tilelength) if page.is_tiled else (0, 0)
+    numbers = (page.imagewidth, page.imagelength, page.samplesperpixel, page.rowsperstrip, width, length)
     if not all(isinstance(number, int) and number >= 0 for number in numbers):
         raise ValueError("sizes that are no numbers")
     check_size(page.imagewidth, page.imagelength, max_pixels)
-    check_size(*tile, max_pixels)
+    check_size(width, length, max_pixels)
     if page.samplesperpixel > MOST_SAMPLES or page.imagedepth != 1:
         raise InputError(f"holds {page.samplesperpixel} samples a pixel; at most {MOST_SAMPLES} can be read.")
 

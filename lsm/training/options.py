@@ -17,11 +17,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
-from lsm.errors import LSMError, OptionError, unknown_name
+from lsm.errors import LSMError, OptionError, shown, unknown_name
 from lsm.training.schema import ImageSet, TestOptions, TrainOptions, TrainSet
 
-MOST_CHARACTERS, MOST_VALUES = 1_000_000, 20_000
+MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
 """Of an option file; BasicSR's have a few thousand characters."""
+MOST_LINES = 50
+"""Of the report of its mistakes."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,8 +51,9 @@ def parse_yaml(text: str, source: str) -> Any:
     """
     if len(text) > MOST_CHARACTERS:
         raise OptionError(f"{source}: more than {MOST_CHARACTERS:,} characters, which no option file has.")
-    loader = _Loader(text)  # a SafeLoader
+    loader = None
     try:
+        loader = _Loader(text)  # a SafeLoader
         node = loader.get_single_node()
         if node is None:
             return None
@@ -62,7 +65,8 @@ def parse_yaml(text: str, source: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
         raise OptionError(f"{source}: not valid YAML: {' '.join(str(error).split())[:500]}") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _size(node: yaml.Node, known: dict[int, float]) -> float:
@@ -125,7 +129,8 @@ def _complaint(item: Any, data: Any, model: type[BaseModel]) -> tuple[str, str]:
     """Split one of pydantic's errors into the key's path and what is wrong there."""
     path, here, location, kind = [], data, item["loc"], item["type"]
     for index, part in enumerate(location):
-        inside = isinstance(here, list) or (isinstance(here, dict) and part in here)
+        in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        inside = in_list or (isinstance(here, dict) and part in here)
         if inside:
             here = here[part]
         if inside or (kind == "missing" and index == len(location) - 1):  # else the name of a union's variant
@@ -140,12 +145,8 @@ def _complaint(item: Any, data: Any, model: type[BaseModel]) -> tuple[str, str]:
     known = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if kind == "literal_error" else []
     if known:
         return ".".join(path), unknown_name("value", str(item["input"]), known)
-    shown = (
-        f" (got {item['input']!r})"
-        if isinstance(item["input"], str | int | float) and str(item["input"]) not in item["msg"]
-        else ""
-    )
-    return ".".join(path), item["msg"] + shown
+    got = shown(item["input"]) if isinstance(item["input"], str | int | float) else ""
+    return ".".join(path), item["msg"][:300] + (f" (got {got})" if got and got.strip("'") not in item["msg"] else "")
 
 
 def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[Any, list[str]]:
@@ -165,7 +166,7 @@ def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
     if network.get("type") != "LSM":
         return [f"network_g.type: {unknown_name('network', str(network.get('type')), ['LSM'])}"]
     if network.get("upscale", scale) != scale:
-        return [f"network_g.upscale: {network['upscale']} is not the file's scale, {scale}"]
+        return [f"network_g.upscale: {shown(network['upscale'])} is not the file's scale, {scale}"]
     settings = {name: value for name, value in network.items() if name not in {"type", "variant", "upscale"}}
     try:
         preset_config(network.get("variant", "light"), scale, **settings)
@@ -242,9 +243,15 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     if training and not lines:
         lines = _cross_complaints(options.scale, typing.cast(TrainSet, datasets["train"]))
     if lines:
-        raise OptionError("\n".join(f"{path}: {line}" for line in dict.fromkeys(lines)))
+        told = list(dict.fromkeys(lines))
+        more = [f"{len(told) - MOST_LINES} more mistakes"] if len(told) > MOST_LINES else []
+        raise OptionError("\n".join(f"{path}: {line}" for line in told[:MOST_LINES] + more))
     result: dict[str, Any] = options.model_dump()
+<<<<<<< HEAD
     result["network_g"].setdefault("upscale", options.scale)
+=======
+    result["network_g"].setdefault("upscale", result["scale"])
+>>>>>>> 6c26367 (Workers end with their parent; wrong options and configurations are told in short lines)
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}
     for settings in result["datasets"].values():
         folder = Path(settings.get("dataroot_gt") or settings["dataroot_lq"])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lsm.arch.config import LSMConfig
 from lsm.arch.network import CONFIG_KEY, decode_config
-from lsm.errors import CheckpointError, OptionError
+from lsm.errors import CheckpointError, OptionError, shown
 from lsm.weights.keys import from_released, is_released
 
 _OF_MIXERS = {
@@ -59,8 +59,8 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     for name, value in shapes.items():
         if stated[name] != value:
             raise CheckpointError(
-                f"The weights contradict their configuration: {name} is {stated[name]} there, but the shapes say "
-                f"{value}."
+                f"The weights contradict their configuration: {name} is {shown(stated[name])} there, but the shapes say "
+                f"{shown(value)}."
             )
     return config
 

@@ -37,27 +37,27 @@ class Command:
 
 
 def _upscale(place: Path) -> Command:
-    source, weights = _pictures(place / "source", 16, 96), small_weights(place)
+    source, weights = pictures(place / "source", 16, 96), small_weights(place)
     arguments = ["upscale", str(source), "-n", str(weights), "--skip-existing", "--device", "cpu", "-o"]
     return Command("upscale", lambda out: ([*_LSM, *arguments, str(out)], place), source / "p13.png", "600k")
 
 
 def _benchmark(place: Path) -> Command:
-    source, weights = _pictures(place / "sets" / "Mine" / "HR", 12, 100), small_weights(place)
+    source, weights = pictures(place / "sets" / "Mine" / "HR", 12, 100), small_weights(place)
     arguments = ["benchmark", "--data", str(place / "sets"), "--sets", "Mine", "--scales", "2", "--device", "cpu"]
     arguments += ["--models", f"small={weights},bicubic", "--threads", "1", "--report"]
     return Command("benchmark", lambda out: ([*_LSM, *arguments, str(out)], place), source / "p10.png", "200k")
 
 
 def _prepare(place: Path) -> Command:
-    source = _pictures(place / "source", 16, 200)
+    source = pictures(place / "source", 16, 200)
     arguments = ["--scales", "2,3,4", "--sub-size", "96", "--lmdb", "--jobs", "2"]
     call = [*_LSM, "data", "prepare", str(source)]
     return Command("data prepare", lambda out: ([*call, str(out), *arguments], place), source / "p13.png", "1m")
 
 
 def _train(place: Path) -> Command:
-    source = _pictures(place / "data" / "HR", 6, 60)
+    source = pictures(place / "data" / "HR", 6, 60)
     file = place / "options.yml"
     file.write_text(yaml.safe_dump(training_options(source, 60, 7)))
     call = [*_LSM, "train", "-opt", str(file), "--auto_resume"]
@@ -113,7 +113,7 @@ def training_options(images: Path, iterations: int, save_every: int) -> dict[str
     }
 
 
-def _pictures(folder: Path, count: int, side: int) -> Path:
+def pictures(folder: Path, count: int, side: int) -> Path:
     """Write pictures of waves and noise, named p0.png, p1.png, ..."""
     from lsm.inference.image_io import write_image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import shutil
@@ -47,9 +48,13 @@ class _Trial:
     ) -> None:
         self.section, self.command, self.expected, self.seconds, self.rng = section, command, expected, seconds, rng
 
-    def moment(self) -> float:
-        """Choose a moment of the run; the first part of it is imports."""
-        return self.rng.uniform(0.4, 1.0) * self.seconds
+    def wait(self, process: subprocess.Popen[str], output: Path) -> None:
+        """Wait for a moment of the run: a number of new files, and up to half a second more."""
+        wanted = len(_files(output)) + self.rng.randrange(max(1, len(self.expected) // 2))
+        while len(_files(output)) < wanted and process.poll() is None:
+            time.sleep(0.01)
+        if wanted == len(_files(output)):
+            time.sleep(self.rng.uniform(0, 0.5))
 
     def check(self, fault: str, output: Path, said: str, good: bool = True, evidence: str = "") -> None:
         """See that all is whole after a fault, and that the same command again ends with what was to be made."""
@@ -69,10 +74,17 @@ class _Trial:
         self.section.check(f"{self.command.name}, {fault}", held, text if held else f"{evidence} {code} {wrong}")
 
 
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def _start(command: Command, output: Path) -> subprocess.Popen[str]:
     arguments, folder = command.call(output)
+    # A background shell has its children ignore Ctrl-C; a user's does not.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
     return subprocess.Popen(
-        arguments, cwd=folder, env=one_thread(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        arguments, cwd=folder, env=one_thread(), stderr=pipe, stdout=pipe, text=True, preexec_fn=heed
     )
 
 
@@ -91,7 +103,7 @@ def _run(command: Command, output: Path) -> tuple[int, str]:
 
 def _stopped(trial: _Trial, output: Path, number: signal.Signals) -> tuple[int, str]:
     process = _start(trial.command, output)
-    time.sleep(trial.moment())
+    trial.wait(process, output)
     process.send_signal(number)
     return _end(process)
 
@@ -130,7 +142,7 @@ def _read_only(trial: _Trial, output: Path) -> None:
 def _vanishing_input(trial: _Trial, output: Path) -> None:
     victim, kept = trial.command.victim, trial.command.victim.with_suffix(".kept")
     process = _start(trial.command, output)
-    time.sleep(0.4 * trial.seconds)
+    time.sleep(0.3 * trial.seconds)
     shutil.move(victim, kept)
     code, said = _end(process)
     shutil.move(kept, victim)

@@ -7,6 +7,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,13 +50,14 @@ def seeds() -> dict[str, bytes]:
         "jpeg.tif": _saved(colour, "TIFF", compression="jpeg"),
         "rgb.bmp": _saved(colour, "BMP"),
     }
-    for name, options in {
+    kinds: dict[str, dict[str, Any]] = {
         "deflate16.tif": {"compression": "zlib", "rowsperstrip": 7},
         "planar16.tif": {"planarconfig": "separate"},
         "tiled16.tif": {"tile": (16, 16), "compression": "zlib"},
         "lzma16.tif": {"compression": "lzma"},
         "big16.tif": {"bigtiff": True, "iccprofile": profile},
-    }.items():
+    }
+    for name, options in kinds.items():
         pixels = np.moveaxis(wide[..., :3], 2, 0) if "planarconfig" in options else wide[..., :3]
         file = io.BytesIO()
         tifffile.imwrite(file, pixels, photometric="rgb", **options)

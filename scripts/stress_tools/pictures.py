@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import multiprocessing
-import os
-import resource
 from collections import Counter
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from stress_tools.mutants import mutate, seeds
 from stress_tools.networks import small_upscaler
 from stress_tools.section import Section
+from stress_tools.watch import Outcome, watched
 
-PATIENCE = 10.0  # seconds a picture may take
-MEMORY = 3 << 30  # bytes of address space that a picture may take beyond what the process has at its start
 _SMALL = 10_000  # pixels up to which a damaged picture that can be read is also upscaled
 
 
@@ -34,7 +30,7 @@ def run(section: Section) -> None:
         path.write_bytes(data)
         hashes[path] = hashlib.sha256(data).digest()
         paths.append(path)
-    outcomes, faults = _watch(paths, output, section.folder / "stderr.txt")
+    outcomes, faults = watched(try_one, paths, section.folder / "stderr.txt")
     kinds = Counter(path.suffix[1:] for path in paths)
     tried = f"{len(paths)} mutants ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})"
     section.check("no crash, no hang over 10 s", not faults, f"{tried}; {faults[:5] if faults else 'none'}")
@@ -51,54 +47,11 @@ def run(section: Section) -> None:
     section.check("no traceback", not any("Traceback" in line for line in noise), f"{len(noise)} lines on stderr")
 
 
-def _watch(paths: list[Path], output: Path, stderr: Path) -> tuple[list[tuple[str, str]], list[str]]:
-    """Work through pictures in a process; start another where it dies or goes silent for too long."""
-    context = multiprocessing.get_context("spawn")
-    outcomes: list[tuple[str, str]] = []
-    faults: list[str] = []
-    done = 0
-    while done < len(paths):
-        here, there = context.Pipe()
-        worker = context.Process(target=_work, args=(there, paths[done:], output, stderr))
-        worker.start()
-        there.close()
-        try:
-            assert here.poll(120), "the worker does not start"
-            here.recv()
-            while done < len(paths):
-                if not here.poll(PATIENCE):
-                    faults.append(f"{paths[done].name}: hangs")
-                    break
-                outcomes.append(here.recv())
-                done += 1
-        except EOFError:
-            worker.join()
-            faults.append(f"{paths[done].name}: the process died with {worker.exitcode}")
-        worker.kill()
-        worker.join()
-        done = len(outcomes) + len(faults)
-    return outcomes, faults
-
-
-def _work(pipe: Connection, paths: list[Path], output: Path, stderr: Path) -> None:
-    """Report for each picture ("read" | "refused" | "wrong", text)."""
-    os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    upscaler = small_upscaler()
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    pipe.send(("ready", ""))
-    for path in paths:
-        pipe.send(try_one(path, output / path.name, upscaler))
-
-
-def try_one(path: Path, target: Path, upscaler: object) -> tuple[str, str]:
+def try_one(path: Path) -> Outcome:
     """Read a picture as `lsm upscale` does, upscale it if it is small, and look at what is left.
 
     Args:
-        path: The damaged picture.
-        target: Where its result goes.
-        upscaler: An `lsm.Upscaler`.
+        path: The damaged picture; the result goes to the folder `out` beside its own.
 
     Returns:
         "read", "refused" or "wrong", and the reason given or what is wrong.
@@ -108,6 +61,7 @@ def try_one(path: Path, target: Path, upscaler: object) -> tuple[str, str]:
     from lsm.inference.image_io import read_image
     from lsm.inference.jobs import Job
 
+    target = path.parents[1] / "out" / path.name
     try:
         height, width = read_image(path).pixels.shape[:2]
     except InputError as error:
@@ -118,9 +72,12 @@ def try_one(path: Path, target: Path, upscaler: object) -> tuple[str, str]:
         return "wrong", f"{path.name}: {type(error).__name__}: {error}"
     if height * width > _SMALL:
         return "read", ""
-    summary = upscale_files([Job(path, target)], upscaler)  # type: ignore[arg-type]
+    summary = upscale_files([Job(path, target)], _upscaler())
     if summary.failed:
         reason = summary.failed[0][1]
         return ("wrong" if "unexpected" in reason or target.exists() else "refused"), reason
     result = read_image(target).pixels.shape[:2]
     return ("read" if result == (2 * height, 2 * width) else "wrong"), f"{path.name}: {result} of {(height, width)}"
+
+
+_upscaler = functools.cache(small_upscaler)
