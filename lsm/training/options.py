@@ -247,11 +247,7 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
         more = [f"{len(told) - MOST_LINES} more mistakes"] if len(told) > MOST_LINES else []
         raise OptionError("\n".join(f"{path}: {line}" for line in told[:MOST_LINES] + more))
     result: dict[str, Any] = options.model_dump()
-<<<<<<< HEAD
     result["network_g"].setdefault("upscale", options.scale)
-=======
-    result["network_g"].setdefault("upscale", result["scale"])
->>>>>>> 6c26367 (Workers end with their parent; wrong options and configurations are told in short lines)
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}
     for settings in result["datasets"].values():
         folder = Path(settings.get("dataroot_gt") or settings["dataroot_lq"])

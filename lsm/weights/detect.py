@@ -59,8 +59,8 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     for name, value in shapes.items():
         if stated[name] != value:
             raise CheckpointError(
-                f"The weights contradict their configuration: {name} is {shown(stated[name])} there, but the shapes say "
-                f"{shown(value)}."
+                f"The weights contradict their configuration: {name} is {shown(stated[name])} there, but the shapes "
+                f"say {shown(value)}."
             )
     return config
 

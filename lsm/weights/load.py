@@ -98,8 +98,8 @@ def build(state: Mapping[str, Tensor], header: str | None = None, semantics: str
     weights[CONFIG_KEY] = encode_config(config)
     with torch.device("meta"):
         model = LSM(config)
-    model = model.to_empty(device="cpu").reset_buffers()
     try:
+        model = model.to_empty(device="cpu").reset_buffers()
         model.load_state_dict(weights)
     except RuntimeError as error:
         details = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
