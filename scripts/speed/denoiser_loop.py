@@ -7,12 +7,11 @@ Prints the time for one second of 16 kHz audio: the least of several runs.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 
 import torch
 import typer
+from measuring import least_ms
 from torch import Tensor
 
 from lsm.audio.denoiser import UNetLRUAudio
@@ -32,17 +31,6 @@ class LoopLRU(LRU):
             state = transition * state + step.to(torch.complex64) @ b.t()
             outputs.append((state @ c.t()).real + self.D * step)
         return torch.stack(outputs, dim=1)
-
-
-def least_ms(work: Callable[[], object], repeats: int) -> float:
-    """Return the least time of a call in milliseconds, after one to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
 
 
 def main(threads: int = 2, repeats: int = 7) -> None:

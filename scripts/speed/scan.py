@@ -1,17 +1,24 @@
-"""Time `linear_scan` on this machine against the time loop and against a recursive log-depth scan."""
+"""Time `linear_scan` on this machine against the time loop and against a recursive log-depth scan.
+
+    python scripts/speed/scan.py --threads 1
+
+Transitions and inputs are made of the pixels of a photograph. Results are compared before they are timed; times are the
+least of those taken in turns.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
 import typer
+from measuring import Row, check, in_turns, picture, show, write
 from torch import Tensor
 
 from lsm import create_model
 from lsm.scan import linear_scan
+from lsm.scan.op import HAS_NUMBA
 
 Pair = tuple[Tensor, Tensor]
 
@@ -33,23 +40,14 @@ def log_depth(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return out_a, out_b
 
 
-def median_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Time a function after one warm-up."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def inputs(length: int, states: int) -> tuple[Pair, Pair]:
-    """Draw gates of radius 0.9 to 1 and inputs, (1, L, N) complex as two planes."""
-    gates = torch.polar(0.9 + 0.1 * torch.rand(1, length, states), 6.283 * torch.rand(1, length, states))
-    pair = [torch.view_as_real(gates).unbind(-1), torch.randn(2, 1, length, states).unbind(0)]
-    first, second = ((x.contiguous().requires_grad_(), y.contiguous().requires_grad_()) for x, y in pair)
-    return first, second
+def inputs(image: Path | None, length: int, states: int) -> tuple[Pair, Pair]:
+    """Make gates of radius 0.9 to 1 and inputs, (1, L, N) complex as two planes, of a picture's tokens."""
+    tokens = picture(image, 512, -(-length // 512)).flatten(2)[..., :length].transpose(1, 2) - 0.5
+    mixed = tokens @ torch.randn(3, 4 * states)
+    radius, phase, *b = (plane.contiguous() for plane in mixed.chunk(4, dim=-1))
+    gates = torch.polar(1 - 0.1 * radius.sigmoid(), phase)
+    re, im, *b = (plane.contiguous().requires_grad_() for plane in (gates.real, gates.imag, *b))
+    return (re, im), (b[0], b[1])
 
 
 def training_step(a: Pair, b: Pair, backend: str) -> None:
@@ -58,37 +56,55 @@ def training_step(a: Pair, b: Pair, backend: str) -> None:
     torch.autograd.grad(states[0].sum() + states[1].sum(), (*a, *b))
 
 
-def main(threads: int = 1, repeats: int = 5) -> None:
+def rivals(a: Pair, b: Pair, repeats: int, clock: str) -> list[Row]:
+    """Compare the back ends and the log-depth scan at one shape."""
+    complex_a, complex_b = torch.complex(*a).detach(), torch.complex(*b).detach()
+    names = [*(["numba"] if HAS_NUMBA else []), "blocked", "reference"]
+    with torch.no_grad():
+        expected = torch.view_as_real(torch.complex(*linear_scan(a, b, backend="reference")))
+        for name in names:
+            check(torch.stack(linear_scan(a, b, backend=name), dim=-1), expected, 1e-3, name)
+        check(torch.view_as_real(log_depth(complex_a, complex_b)[1]), expected, 1e-3, "log depth")
+        runs = [partial(linear_scan, a, b, backend=name) for name in names]
+        forward = in_turns([*runs, partial(log_depth, complex_a, complex_b)], repeats, clock)
+    both = in_turns([partial(training_step, a, b, name) for name in names], max(2, repeats // 3), clock)
+    rows: list[Row] = []
+    for name, alone, step in zip([*names, "log depth"], forward, [*both, None], strict=True):
+        rows.append(
+            {"scan": name, "forward ms": round(1e3 * min(alone), 3),
+             "log depth / it": round(min(forward[-1]) / min(alone), 1),
+             "forward and backward ms": round(1e3 * min(step), 2) if step else "",
+             "reference / it": round(min(both[-1]) / min(step), 1) if step else ""}
+        )  # fmt: skip
+    return rows
+
+
+def main(
+    threads: int = 1, repeats: int = 9, clock: str = "wall", image: Path | None = None, out: Path | None = None
+) -> None:
     """Print ratios at (1, 16384, 32), the share of an LSM-light forward pass, and the cost by length."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    a, b = inputs(16384, 32)
-    complex_a, complex_b = torch.complex(*a).detach(), torch.complex(*b).detach()
-    with torch.no_grad():
-        ours = torch.complex(*linear_scan(a, b))
-        for name, other in (("time loop", torch.complex(*linear_scan(a, b, backend="reference"))),
-                            ("log depth", log_depth(complex_a, complex_b)[1])):  # fmt: skip
-            error = (ours - other).abs().max().item()
-            assert error < 1e-3, f"{name}: {error}"
-        forward = median_seconds(lambda: linear_scan(a, b), repeats)
-        halving = median_seconds(lambda: log_depth(complex_a, complex_b), repeats)
-    blocked = median_seconds(lambda: training_step(a, b, "blocked"), repeats)
-    loop = median_seconds(lambda: training_step(a, b, "reference"), 2)
-    print(f"torch {torch.__version__}, {threads} thread(s), (1, 16384, 32) complex float32")
-    print(f"forward and backward {blocked * 1e3:.1f} ms, time loop {loop * 1e3:.0f} ms: {loop / blocked:.1f} x")
-    print(f"forward {forward * 1e3:.1f} ms, log-depth scan {halving * 1e3:.1f} ms: {halving / forward:.1f} x")
+    rows = rivals(*inputs(image, 16384, 32), repeats, clock)
+    show(rows)
 
-    model, image = create_model("light", 4).eval(), torch.rand(1, 3, 128, 128)
-    light_a, light_b = inputs(16384, model.config.d_state)
+    model, pixels = create_model("light", 4).eval(), picture(image, 128, 128)
+    a, b = inputs(image, 16384, model.config.d_state)
     with torch.inference_mode():
-        network = median_seconds(lambda: model(image), 3)
-        one = median_seconds(lambda: linear_scan(light_a, light_b), repeats)
-    print(f"LSM-light x4 at 128x128: {network:.2f} s, its 12 scans {12 * one * 1e3:.0f} ms: {12 * one / network:.1%}")
+        network, one = in_turns([partial(model, pixels), partial(linear_scan, a, b)], 3, clock)
+    share = 12 * min(one) / min(network)
+    print(f"LSM-light x4 at 128x128: {min(network):.2f} s, its 12 scans {12e3 * min(one):.0f} ms: {share:.1%}")
+    lengths: list[Row] = []
     with torch.no_grad():
         for exponent in range(10, 21, 2):
-            long_a, long_b = inputs(2**exponent, 32)
-            each = median_seconds(lambda a=long_a, b=long_b: linear_scan(a, b), 3)  # type: ignore[misc]
-            print(f"L = {2**exponent:>8,}: {each * 1e3:8.2f} ms, {each / 2**exponent * 1e9:6.0f} ns a step")
+            a, b = inputs(image, 2**exponent, 32)
+            (times,) = in_turns([partial(linear_scan, a, b)], 5, clock)
+            lengths.append(
+                {"L": 2**exponent, "ms": round(1e3 * min(times), 3), "ns a step": round(1e9 * min(times) / 2**exponent)}
+            )
+    show(lengths)
+    settings: Row = {"threads": threads, "clock": clock, "image": str(image or "astronaut"), "share of light": share}
+    write(out, "scan", settings, {"rivals": rows, "lengths": lengths})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure when the FFT beats the scan for a linear recurrence that does not change: the table behind `LRU`'s "auto".
 
-    python scripts/lru_paths.py
+    python scripts/speed/lru_paths.py
 
 Prints, for batch, states and length, the CPU time in milliseconds of the states alone, forward and with backward, on
 one thread. `FFT_MOST_NUMBERS` of `lsm.sequence.lru` is the product B·N·L up to which the FFT wins in most rows.
@@ -9,26 +9,15 @@ one thread. `FFT_MOST_NUMBERS` of `lsm.sequence.lru` is the product B·N·L up t
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 import typer
+from measuring import least_ms
 
 from lsm.scan import linear_scan
 from lsm.sequence.lru import FFT_MOST_NUMBERS, convolve_fft
-
-
-def cpu_ms(work: Callable[[], object], repeats: int = 5) -> float:
-    """Return the least CPU time of a call, in milliseconds, after one to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return 1000 * min(times)
 
 
 def main(largest: int = 2**20) -> None:
@@ -50,8 +39,8 @@ def main(largest: int = 2**20) -> None:
             forward(run).backward()
 
         with torch.no_grad():
-            alone = [cpu_ms(partial(forward, run)) for run in (linear_scan, convolve_fft)]
-        both = [cpu_ms(partial(both_ways, run)) for run in (linear_scan, convolve_fft)]
+            alone = [least_ms(partial(forward, run), 5, "cpu") for run in (linear_scan, convolve_fft)]
+        both = [least_ms(partial(both_ways, run), 5, "cpu") for run in (linear_scan, convolve_fft)]
         numbers = batch * states * length
         mark = "fft" if numbers <= FFT_MOST_NUMBERS else "scan"
         print(f"{batch:3} {states:4} {length:6} {numbers:8}  {alone[0]:8.2f} {alone[1]:8.2f} {both[0]:10.2f}"
