@@ -195,7 +195,7 @@ class LSMConfig:
     def mlp_hidden(self, *, mixer: bool) -> int:
         """Return the width of the gated MLP of the blocks with the mixer, or of those with window attention."""
         # Rounded first, so that a ratio written as a decimal fraction gives the width it was computed from.
-        return int(round(self.embed_dim * ((mixer and self.mixer_mlp_ratio) or self.mlp_ratio), 6))
+        return int(round(self.embed_dim * ((mixer and self.mixer_mlp_ratio) or self.mlp_ratio), 3))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""

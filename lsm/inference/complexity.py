@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +22,8 @@ class Complexity:
 
     Attributes:
         parameters: Learned numbers.
-        multiply_adds: Of convolutions, matrix products and scans, not of elementwise operations, as is the custom.
+        multiply_adds: Of convolutions, matrix products, Fourier transforms and scans, not of elementwise operations, as
+            is the custom.
         scan_multiply_adds: The scans' part of these.
     """
 
@@ -40,13 +43,36 @@ def complexity(model: nn.Module, height: int, width: int) -> Complexity:
     Returns:
         The counts.
     """
-    shadow = copy.deepcopy(model).to("meta").eval()
-    scan = torch.ops.lsm.linear_scan
-    mapping: dict[Any, Any] = {scan: _scan_flops}
+    return count_cost(model, torch.empty(1, 3, height, width, device="meta"))
+
+
+def count_cost(module: nn.Module, *inputs: Any) -> Complexity:
+    """Count the cost of any module, on torch's meta device: nothing is computed.
+
+    Args:
+        module: Called as in eval mode.
+        *inputs: Its arguments; tensors on the meta device.
+    """
+    shadow = copy.deepcopy(module).to("meta").eval()
+    scan, aten = torch.ops.lsm.linear_scan, torch.ops.aten
+    mapping: dict[Any, Any] = {
+        scan: _scan_flops,
+        aten._fft_r2c: partial(_fft_flops, 2.5),
+        aten._fft_c2c: partial(_fft_flops, 5.0),
+        aten._fft_c2r: partial(_fft_flops, 2.5, inverse=True),
+    }
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
-        shadow(torch.empty(1, 3, height, width, device="meta"))
+        shadow(*inputs)
     scans = counter.get_flop_counts().get("Global", {}).get(scan, 0)
-    return Complexity(sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2, scans // 2)
+    return Complexity(sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2, scans // 2)
+
+
+def _fft_flops(
+    factor: float, shape: Any, axes: Any, *rest: Any, inverse: bool = False, out_shape: Any = None, **options: Any
+) -> int:
+    """Count a fast Fourier transform of n points as 5 n log₂ n operations, of real ones as half of that."""
+    real = out_shape if inverse else shape
+    return int(factor * math.prod(real) * math.log2(max(2, math.prod(real[axis] for axis in axes))))
 
 
 def _scan_flops(a_re: Any, a_im: Any, b_re: Any, *rest: Any, out_shape: Any = None, **options: Any) -> int:

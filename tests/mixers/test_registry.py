@@ -148,6 +148,20 @@ def test_docstrings_say_everything_and_parameters_are_as_they_say(name):
     assert eval(formula, {}, names) == sum(p.numel() for p in mixer.parameters())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_properties_promise(name):
+    """Parseval's theorem for unitary transforms, energy for mixers that say they keep it; real output in networks."""
+    mixer, tokens = build_mixer(name, DIM).eval(), torch.randn(1, 35, DIM)
+    assert mixer.properties.complexity in ("n", "n log n") and mixer.properties.real_output
+    energy = tokens.square().sum()
+    if mixer.properties.unitary:
+        spectrum = mixer.transform(tokens) if name.startswith("fnet") else mixer.transform(tokens, (5, 7))
+        assert abs(spectrum.abs().square().sum() / energy - 1) < 1e-4
+    if mixer.properties.energy_preserving:
+        assert abs(mixer(tokens, (5, 7)).abs().square().sum() / energy - 1) < 1e-4
+
+
 def test_errors_name_what_is_known():
     with pytest.raises(OptionError, match="Did you mean 'gfnet'"):
         LSMConfig(mixer="gfnets")
