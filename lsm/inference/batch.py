@@ -1,11 +1,17 @@
-"""Upscaling many files: one that fails does not stop the others."""
+"""Upscaling many files: one that fails does not stop the others, and the network need not wait for the disk.
+
+While the network works on a picture, one thread reads the next and another writes the one before. No more than these
+three are in memory. Each picture is computed by itself: in a batch its last bits would depend on its neighbours.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lsm.errors import CheckpointError, InputError, LSMError
@@ -13,6 +19,7 @@ from lsm.inference.encoding import check_fits, format_of
 from lsm.inference.image_io import MAX_PIXELS, printable, read_image, write_image
 from lsm.inference.jobs import Job
 from lsm.inference.metadata import with_processing_note
+from lsm.inference.picture import Picture
 from lsm.inference.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -68,57 +75,113 @@ def upscale_files(
         upscaler: Does the work.
         note: Written to the outputs' EXIF as the software that made them.
         max_pixels: Larger inputs fail, see `read_image`.
-        watcher: Whom to tell.
+        watcher: Whom to tell; it is called in the caller's thread.
 
     Returns:
-        What became of them; Ctrl-C ends the run and returns too.
+        What became of them; Ctrl-C ends the run, after the file that is being written, and returns too.
 
     Raises:
         CheckpointError: If the network gives no finite numbers, which no other file would change.
     """
-    summary, watcher = Summary(), watcher or Watcher()
+    run = _Run(upscaler, note, max_pixels, watcher or Watcher())
+    with ThreadPoolExecutor(1, "lsm-read") as reader, ThreadPoolExecutor(1, "lsm-write") as writer:
+        try:
+            for job, reading in _ahead(reader, run.read, jobs):
+                run.upscale(job, reading, writer)
+            run.await_writing()
+        except KeyboardInterrupt:
+            run.summary.interrupted = True
+            reader.shutdown(wait=False, cancel_futures=True)
+            run.finish_after_interruption()
+    return run.summary
+
+
+def _ahead(
+    reader: ThreadPoolExecutor, read: Callable[[Job], Picture], jobs: Sequence[Job]
+) -> Iterator[tuple[Job, Future[Picture]]]:
+    """Give each job with its picture to come, while the next one is read."""
+    waiting: deque[tuple[Job, Future[Picture]]] = deque()
     for job in jobs:
-        watcher.started(job)
+        waiting.append((job, reader.submit(read, job)))
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
+
+
+@dataclass
+class _Run:
+    """The run over the jobs, and the one file that may be on its way to the disk."""
+
+    upscaler: Upscaler
+    note: str | None
+    max_pixels: int
+    watcher: Watcher
+    summary: Summary = field(default_factory=Summary)
+    writing: tuple[Job, Future[str]] | None = None
+
+    def read(self, job: Job) -> Picture:
+        """Read one file after a check that its result can be written; in the reading thread."""
+        if not job.replace and os.path.exists(job.target):  # noqa: PTH110  (Path's raises on names too long)
+            raise InputError(f"{printable(job.target)}: exists by now; another run has made it.")
+        picture = read_image(job.source, self.max_pixels)
+        size = self.upscaler.output_size(*picture.pixels.shape[:2])
+        try:
+            check_fits(format_of(job.target), *size, picture.has_alpha and self.upscaler.alpha != "drop")
+        except InputError as error:
+            raise InputError(f"{printable(job.source)}: {error}") from error
+        try:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{printable(job.target.parent)}: cannot be made: {error.strerror}.") from error
+        return picture
+
+    def upscale(self, job: Job, reading: Future[Picture], writer: ThreadPoolExecutor) -> None:
+        """Enlarge one picture and hand it on to be written, once the one before has been."""
+        self.watcher.started(job)
         start = time.monotonic()
         try:
-            height, width = _upscale_file(job, upscaler, note, max_pixels, watcher.tile)
-        except KeyboardInterrupt:
-            summary.interrupted = True
-            break
+            result = self.upscaler.upscale_picture(reading.result(), self.watcher.tile)
         except CheckpointError:
             raise
         except Exception as error:
-            reason = _reason(error, job)
-            summary.failed.append((job, reason))
-            watcher.finished(job, reason, False)
+            self._fail(job, error)
+            return
+        self.await_writing()
+        self.writing = job, writer.submit(self._write, job, result, start)
+
+    def _write(self, job: Job, result: Picture, start: float) -> str:
+        """Write one result and say so in a line; in the writing thread."""
+        if self.note:
+            result = result.with_exif(with_processing_note(result.exif, self.note))
+        write_image(job.target, result, job.replace)
+        height, width = result.pixels.shape[:2]
+        return f"{printable(job.target)}  {width}×{height}, {time.monotonic() - start:.1f} s"
+
+    def await_writing(self) -> None:
+        """Wait for the file that is being written, if any, and note what became of it."""
+        if self.writing is None:
+            return
+        job, future = self.writing
+        try:
+            text = future.result()
+        except Exception as error:
+            self._fail(job, error)
         else:
-            summary.done.append(job)
-            text = f"{printable(job.target)}  {width}×{height}, {time.monotonic() - start:.1f} s"
-            watcher.finished(job, text, True)
-    return summary
+            self.summary.done.append(job)
+            self.watcher.finished(job, text, True)
+        self.writing = None
 
+    def finish_after_interruption(self) -> None:
+        """Wait for the file that is being written, unless it is what was interrupted, or the user asks again."""
+        try:
+            self.await_writing()
+        except KeyboardInterrupt:
+            log.debug("Interrupted while a file was being written.")
 
-def _upscale_file(
-    job: Job, upscaler: Upscaler, note: str | None, max_pixels: int, progress: Callable[[int, int], None]
-) -> tuple[int, int]:
-    """Upscale one file, and give the height and width written."""
-    if not job.replace and os.path.exists(job.target):  # noqa: PTH110  (Path's raises on names too long)
-        raise InputError(f"{printable(job.target)}: exists by now; another run has made it.")
-    picture = read_image(job.source, max_pixels)
-    height, width = upscaler.output_size(*picture.pixels.shape[:2])
-    try:
-        check_fits(format_of(job.target), height, width, picture.has_alpha and upscaler.alpha != "drop")
-    except InputError as error:
-        raise InputError(f"{printable(job.source)}: {error}") from error
-    try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{printable(job.target.parent)}: cannot be made: {error.strerror}.") from error
-    result = upscaler.upscale_picture(picture, progress)
-    if note:
-        result = result.with_exif(with_processing_note(result.exif, note))
-    write_image(job.target, result, job.replace)
-    return height, width
+    def _fail(self, job: Job, error: Exception) -> None:
+        reason = _reason(error, job)
+        self.summary.failed.append((job, reason))
+        self.watcher.finished(job, reason, False)
 
 
 def _reason(error: Exception, job: Job) -> str:

@@ -1,5 +1,6 @@
 """A run over many files: failures are named, the others are done, and interruption leaves nothing half-written."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lsm.arch import LSMConfig
-from lsm.errors import CheckpointError
+from lsm.errors import CheckpointError, InputError
+from lsm.inference import batch
 from lsm.inference.batch import Watcher, upscale_files
 from lsm.inference.image_io import read_image, write_image
 from lsm.inference.jobs import Job
 from lsm.inference.metadata import PROCESSING_SOFTWARE
+from lsm.inference.picture import Picture
 from lsm.inference.upscaler import Upscaler
 
 
@@ -76,6 +79,75 @@ def test_interruption_ends_the_run_and_leaves_nothing_half_written(
     assert summary.interrupted
     assert summary.exit_code == 130
     assert not list(jobs[0].target.parent.iterdir())
+
+
+@pytest.fixture
+def good_jobs(tmp_path: Path) -> list[Job]:
+    rng = np.random.default_rng(1)
+    for index in range(5):
+        write_image(tmp_path / f"{index}.png", rng.integers(0, 256, (8, 9, 3), dtype=np.uint8))
+    return [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.iterdir())]
+
+
+def test_reading_network_and_writing_overlap(good_jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage waits for another file's to have begun, so in a row they would wait in vain."""
+    count = len(good_jobs)
+    read, computed = ([threading.Event() for _ in range(count)] for _ in range(2))
+
+    def reading(path: Path, limit: int) -> Picture:
+        index = int(path.stem)
+        assert index < 2 or computed[index - 2].is_set(), "only one picture is read ahead"
+        read[index].set()
+        return read_image(path, limit)
+
+    def writing(path: Path, picture: Picture, replace: bool) -> None:
+        assert computed[min(int(path.stem) + 1, count - 1)].wait(30)
+        write_image(path, picture, replace)
+
+    class Waiting(Repeat):
+        calls = 0
+
+        def forward(self, image: Tensor) -> Tensor:
+            index, self.calls = self.calls, self.calls + 1
+            computed[index].set()
+            assert read[min(index + 1, count - 1)].wait(30)
+            return super().forward(image)
+
+    monkeypatch.setattr(batch, "read_image", reading)
+    monkeypatch.setattr(batch, "write_image", writing)
+    summary = upscale_files(good_jobs, Upscaler(Waiting(), tile=0, device="cpu"))
+    assert summary.done == good_jobs
+
+
+def test_interruption_in_the_network_keeps_what_was_done(good_jobs: list[Job]) -> None:
+    class Interrupted(Repeat):
+        calls = 0
+
+        def forward(self, image: Tensor) -> Tensor:
+            self.calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return super().forward(image)
+
+    summary = upscale_files(good_jobs, Upscaler(Interrupted(), tile=0, device="cpu"))
+    assert summary.interrupted
+    assert summary.done == good_jobs[:2]
+    assert sorted(path.name for path in good_jobs[0].target.parent.iterdir()) == ["0.png", "1.png"]
+    np.testing.assert_array_equal(
+        read_image(good_jobs[1].target).pixels, read_image(good_jobs[1].source).pixels.repeat(2, 0).repeat(2, 1)
+    )
+
+
+def test_failures_to_write_are_named(good_jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    def writing(path: Path, picture: Picture, replace: bool) -> None:
+        if path.stem == "1":
+            raise InputError("1.png: cannot be written: disk full.")
+        write_image(path, picture, replace)
+
+    monkeypatch.setattr(batch, "write_image", writing)
+    summary = upscale_files(good_jobs, Upscaler(Repeat(), tile=0, device="cpu"))
+    assert [job.source.stem for job in summary.done] == ["0", "2", "3", "4"]
+    assert [reason for _, reason in summary.failed] == ["1.png: cannot be written: disk full."]
 
 
 def test_limits_and_formats_are_checked_before_the_work(tmp_path: Path) -> None:
