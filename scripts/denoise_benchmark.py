@@ -89,6 +89,7 @@ def main(
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Where to draw one sentence at 5 dB.")] = None,
     count: Annotated[int, typer.Option(help="Synthetic signals.")] = 200,
+    sentences: Annotated[int, typer.Option(help="Files of the folder, in the order of their names.")] = 40,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
 ) -> None:
     """Print the tables, as Markdown."""
@@ -101,7 +102,7 @@ def main(
     print(f"\nSynthetic, {count} signals:\n\n| model | SNR noisy | SNR denoised | worst |\n|{'---|' * 4}")
     for name, denoiser in denoisers.items():
         print(f"| {name} | {synthetic_row(denoiser, count)} |", flush=True)
-    files = find_audio(speech)
+    files = find_audio(speech)[:sentences]
     print(f"\nSpeech, {len(files)} sentences:\n\n| model | noise at | SI-SDR noisy | denoised | gain | STOI noisy | "
           f"denoised | PESQ noisy | denoised |\n|{'---|' * 9}")  # fmt: skip
     for name, denoiser in denoisers.items():

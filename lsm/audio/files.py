@@ -85,7 +85,9 @@ def denoise_file(
                 clipped = _pump(reader, writer, denoiser, block_seconds, progress, source)
             seconds, rate, channels = reader.frames / reader.samplerate, reader.samplerate, reader.channels
     except soundfile.LibsndfileError as error:
-        raise InputError(f"Cannot read {source} (WAV, FLAC and OGG are sure to work): {error.error_string}") from error
+        # Code 7 says that the file does not exist; it does, but its decoder found nothing in it.
+        reason = "no audio in it can be decoded." if error.code == 7 else error.error_string
+        raise InputError(f"Cannot read {source} (WAV, FLAC and OGG are sure to work): {reason}") from error
     except OSError as error:
         raise InputError(f"{error.filename or source}: {error.strerror or error}") from error
     cutoff = denoiser.rate / 2 if rate > denoiser.rate else None
@@ -173,7 +175,8 @@ def _written_format(reader: soundfile.SoundFile, target: Path) -> tuple[str, str
         name = reader.format
     if name not in soundfile.available_formats():
         raise OptionError(f"{target}: the suffix {target.suffix!r} is no audio format; use .wav, .flac or .ogg.")
-    fits = soundfile.check_format(name, reader.subtype)
+    # libsndfile says that a WAV may hold MP3, but cannot write one.
+    fits = soundfile.check_format(name, reader.subtype) and (name == "MP3" or not reader.subtype.startswith("MPEG"))
     return name, reader.subtype if fits else soundfile.default_subtype(name)
 
 

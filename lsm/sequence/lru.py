@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from lsm.errors import OptionError, unknown_name
 from lsm.scan import linear_scan
+from lsm.scan.op import HAS_NUMBA
 
 State = tuple[Tensor, Tensor]
 """A complex state as real part and imaginary part, each (B, N)."""
 
 METHODS = ("auto", "scan", "fft")
 
-FFT_MOST_NUMBERS = 2**14
+FFT_MOST_NUMBERS = 2**11 if HAS_NUMBA else 2**14
 """Up to this many complex states B·L·N the FFT is the faster one on a CPU, as `scripts/speed/lru_paths.py` measures."""
 
 LEAST_DECAY = 2.0**-21

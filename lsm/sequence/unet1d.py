@@ -29,8 +29,8 @@ class Downsample(nn.Conv1d):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map each group of `factor` tokens; a matrix product, as the groups do not overlap."""
-        groups = rearrange(tokens, "b (t f) c -> b t (c f)", f=self.stride[0])
-        return F.linear(groups, self.weight.flatten(1), self.bias)
+        groups = rearrange(tokens, "b (t f) c -> b t (f c)", f=self.stride[0])  # a view; the few weights are reordered
+        return F.linear(groups, self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class Upsample(nn.ConvTranspose1d):
@@ -47,7 +47,9 @@ class Upsample(nn.ConvTranspose1d):
     def forward(self, tokens: Tensor) -> Tensor:  # type: ignore[override]
         """Map each token to `factor` tokens."""
         assert self.bias is not None
-        return rearrange(tokens @ self.weight.flatten(1), "b t (c f) -> b (t f) c", f=self.stride[0]) + self.bias
+        weight = rearrange(self.weight, "i o f -> (f o) i")
+        groups = F.linear(tokens, weight, self.bias.repeat(self.stride[0]))
+        return rearrange(groups, "b t (f c) -> b (t f) c", f=self.stride[0])
 
 
 class MixerStage(nn.Module):

@@ -1,8 +1,9 @@
 """Compare the waveform denoiser with the same network whose LRU runs step by step in Python.
 
     python scripts/speed/denoiser_loop.py --threads 2
+    python scripts/speed/denoiser_loop.py --threads 1 --clock cpu     # on a busy machine
 
-Prints the time for one second of 16 kHz audio: the least of several runs.
+Prints the time for one second of 16 kHz audio: the least of several runs, taken in turns.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import partial
 
 import torch
 import typer
-from measuring import least_ms
+from measuring import in_turns
 from torch import Tensor
 
 from lsm.audio.denoiser import UNetLRUAudio
@@ -33,7 +34,7 @@ class LoopLRU(LRU):
         return torch.stack(outputs, dim=1)
 
 
-def main(threads: int = 2, repeats: int = 7) -> None:
+def main(threads: int = 2, repeats: int = 7, clock: str = "wall") -> None:
     """Print a line for each width of the network."""
     torch.set_num_threads(threads)
     second = torch.randn(1, 1, 16000)
@@ -45,12 +46,13 @@ def main(threads: int = 2, repeats: int = 7) -> None:
         looped.load_state_dict(network.state_dict())
         with torch.inference_mode():
             difference = (network(second) - looped(second)).abs().max().item()
-            ours, loop = (least_ms(partial(net, second), repeats) for net in (network, looped))
+            whole = in_turns([partial(net, second) for net in (network, looped)], repeats, clock)
             tokens = torch.randn(1, 16000 >> len(features), size)
-            bottom = [least_ms(partial(net.lru, tokens), repeats) for net in (network, looped)]
-        print(f"features {features}: {ours:.1f} ms, real-time factor {ours / 1000:.4f}; with the loop {loop:.1f} ms "
-              f"({loop / ours:.1f} times); the LRU alone {bottom[0]:.2f} and {bottom[1]:.2f} ms "
-              f"({bottom[1] / bottom[0]:.1f} times); outputs differ by {difference:.1e}")  # fmt: skip
+            alone = in_turns([partial(net.lru, tokens) for net in (network, looped)], repeats, clock)
+        print(f"features {features}; outputs differ by {difference:.1e}")
+        for name, times in (("whole network", whole), ("LRU alone", alone)):
+            ours, loop = (1000 * min(runs) for runs in times)
+            print(f"  {name}: {ours:.1f} ms, with the loop {loop:.1f} ms, {loop / ours:.1f} times ({clock})")
 
 
 if __name__ == "__main__":

@@ -121,6 +121,17 @@ def test_bad_files_are_named_and_leave_nothing(tmp_path, unit):
     assert not [path for path in tmp_path.iterdir() if "out" in path.name or "part" in path.name]
 
 
+def test_mp3_is_read_where_there_is_a_decoder(tmp_path, unit):
+    (tmp_path / "torn.mp3").write_bytes(b"\xff\xfb\x90\x00" + bytes(300))
+    with pytest.raises(InputError, match=r"torn\.mp3.*WAV, FLAC and OGG are sure to work"):
+        denoise_file(tmp_path / "torn.mp3", tmp_path / "out.wav", unit)
+    if "MP3" not in soundfile.available_formats():
+        pytest.skip("this libsndfile has no MP3")
+    soundfile.write(tmp_path / "in.mp3", tone(0.5, 16000), 16000, format="MP3")
+    denoise_file(tmp_path / "in.mp3", tmp_path / "out.wav", unit)
+    assert len(soundfile.read(tmp_path / "out.wav")[0]) == len(soundfile.read(tmp_path / "in.mp3")[0])
+
+
 def test_one_sample_and_stereo_96_khz(tmp_path, unit):
     soundfile.write(tmp_path / "one.wav", np.array([0.5]), 16000)
     soundfile.write(tmp_path / "few.wav", np.full((3, 2), 0.1), 96000)
