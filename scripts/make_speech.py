@@ -1,6 +1,6 @@
 """Synthesise speech with espeak-ng and flite: a set to train on, and a set to test on, disjoint in words and voices.
 
-    python scripts/make_speech.py train speech/train --count 600
+    python scripts/make_speech.py train speech/train --count 735
     python scripts/make_speech.py test speech/test
 
 Both programs come with Debian (apt-get install espeak-ng flite). The training set says random words in the voices of
