@@ -6,8 +6,10 @@ relative position comes from a small MLP; odd blocks shift the windows by half t
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +20,25 @@ from lsm.mixers.base import LINEAR, MixerProperties
 from lsm.mixers.layout import Size, to_image, to_tokens
 from lsm.scan.reorder import take_rows
 
+Kept = TypeVar("Kept")
+
 _SEPARATED = -100.0
 """Added to the score of two tokens that the shift brought together though they are apart in the image."""
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)  # what is kept may serve a training later
+def _kept(function: Callable[..., Kept]) -> Callable[..., Kept]:
+    """Keep the results of a function of a window; a compiled graph takes them as constants."""
+    # What is kept may serve a training later, and inference tensors could not.
+    cached = lru_cache(maxsize=32)(torch.inference_mode(False)(function))
+
+    @wraps(function)
+    def call(*args: Any) -> Kept:
+        return cached(*args)
+
+    return torch.compiler.assume_constant_result(call)
+
+
+@_kept
 def relative_offsets(window: Size) -> tuple[Tensor, Tensor]:
     """List the offsets between two tokens of a window, and which pair has which.
 
@@ -41,8 +56,7 @@ def relative_offsets(window: Size) -> tuple[Tensor, Tensor]:
     return offsets, row * (2 * w - 1) + column
 
 
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
+@_kept
 def separation_mask(window: Size, last_row: bool, last_column: bool) -> Tensor:
     """Mask the pairs that a shift by half a window brought together, as in Swin.
 
@@ -79,18 +93,22 @@ class WindowPlan(NamedTuple):
     """How many windows there are of each of `LAST_ROW_COLUMN`; all are of the first without a shift."""
 
 
-def window_plan(size: Size, window: Size, shifted: bool) -> WindowPlan:
+def window_plan(size: Size, window: Size, shifted: bool, device: torch.device | None = None) -> WindowPlan:
     """Cut an image, padded at the right and bottom to a multiple of max(h, w), into windows.
 
     Args:
         size: (H, W).
         window: (h, w).
         shifted: Roll the padded image by (−h/2, −w/2) first.
+        device: Where to make the plan; the CPU by default.
     """
     (height, width), (h, w), multiple = size, window, max(window)
     rows, columns = height + -height % multiple, width + -width % multiple
-    raster = torch.full((rows, columns), -1)
-    raster[:height, :width] = torch.arange(height * width).view(size)
+    raster = F.pad(
+        torch.arange(height * width, device=device).view(height, width),
+        (0, columns - width, 0, rows - height),
+        value=-1,
+    )
     if shifted:
         raster = raster.roll((-(h // 2), -(w // 2)), dims=(0, 1))
     windows = rearrange(raster, "(ny h) (nx w) -> ny nx (h w)", h=h, w=w)
@@ -114,9 +132,10 @@ class WindowRows(NamedTuple):
     """How many windows there are of each of `LAST_ROW_COLUMN`, in the whole batch."""
 
 
-@torch.compiler.assume_constant_result  # one constant of a compiled graph, whatever made it
 def window_rows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
     """Plan the windows of a whole batch on a device; images of the batch stand beside each other in each place.
+
+    Plans are kept by size. A compiled graph computes them itself, so that its sizes may be symbols.
 
     Args:
         size: (H, W).
@@ -125,21 +144,33 @@ def window_rows(size: Size, window: Size, shifted: bool, batch: int, device: tor
         batch: B.
         device: Where the tokens are.
     """
-    return _window_rows(size, window, shifted, batch, device)
+    place = _place_windows if torch.compiler.is_compiling() else _kept_rows
+    return place(size, window, shifted, batch, device)
+
+
+def _place_windows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
+    """Compute a plan; the shapes of all steps follow from the sizes, none from the values of a tensor."""
+    order, kinds = window_plan(size, window, shifted, device)
+    length = size[0] * size[1]
+    total = batch * length
+    starts = torch.arange(0, total, length, device=device)[None, :, None]
+    source = torch.where(order[:, None] < 0, total, order[:, None] + starts).flatten()
+    rows, empty = torch.arange(len(source), device=device), source == total
+    back = _last_written(source, rows, total)
+    padded = len(source) - total
+    padding = _last_written(torch.where(empty, empty.cumsum(0) - 1, padded), rows, padded) if padded else None
+    return WindowRows(source.clamp(max=total - 1), back, padding, [batch * n for n in kinds])
+
+
+def _last_written(places: Tensor, values: Tensor, count: int) -> Tensor:
+    """Write values to places 0…count−1, each of which occurs once; those for place `count` are dropped."""
+    return values.new_empty(count + 1).scatter(0, places, values)[:count]
 
 
 @lru_cache(maxsize=16)  # the tiles of a picture have up to four sizes, and each takes two windows, shifted or not
-@torch.inference_mode(False)
-def _window_rows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
-    order, kinds = window_plan(size, window, shifted)
-    length = size[0] * size[1]
-    starts = torch.arange(0, batch * length, length)[None, :, None]
-    source = torch.where(order[:, None] < 0, -1, order[:, None] + starts).flatten()
-    empty, filled = (found.nonzero().flatten() for found in (source < 0, source >= 0))
-    back = torch.empty(batch * length, dtype=torch.int64)
-    back[source[filled]] = filled
-    padding = empty.to(device) if len(empty) else None
-    return WindowRows(source.clamp(min=0).to(device), back.to(device), padding, [batch * n for n in kinds])
+@torch.inference_mode(False)  # what is kept may serve a training later
+def _kept_rows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
+    return _place_windows(size, window, shifted, batch, device)
 
 
 class DynamicPositionBias(nn.Module):
@@ -179,7 +210,7 @@ class DynamicPositionBias(nn.Module):
             for layer in self.layers:
                 values = layer(values)
         pairs = values.index_select(0, index.to(weight.device).flatten())
-        bias = rearrange(pairs, "(q k) heads -> heads q k", q=index.shape[0]).contiguous()
+        bias = rearrange(pairs, "(q k) heads -> heads q k", q=math.prod(self.window)).contiguous()
         masks = [separation_mask(self.window, *kind) for kind in LAST_ROW_COLUMN[1:]] if self.shifted else []
         return [bias, *(bias + mask.to(bias) for mask in masks)]
 

@@ -1,0 +1,48 @@
+"""torch.compile takes the network whole, and computes the same; a size it has not seen needs no new graph.
+
+Other graphs serve sizes that are multiples of the windows, and those with a single row or column of windows.
+"""
+
+import warnings
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from lsm import create_model
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def small(**options):
+    """One group: attention, the recurrence, shifted attention."""
+    return create_model("tiny", 2, depths=(3,), **options)
+
+
+def test_inference_is_one_graph_for_all_sizes():
+    network, counter = small().eval(), CompileCounterWithBackend("eager")
+    compiled = torch.compile(network, backend=counter, fullgraph=True, dynamic=True)
+    for size in ((37, 41), (50, 70)):
+        image = torch.rand(1, 3, *size)
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*lru_cache.*")
+            assert (compiled(image) - network(image)).abs().max() < 1e-5
+    assert counter.frame_count == 1
+
+
+def test_a_training_step_is_one_graph_forward_and_one_backward():
+    network = small(drop_path_rate=0.2).train()
+    image, results = torch.rand(2, 3, 16, 16), []
+    for run in (network, torch.compile(network, backend="aot_eager", fullgraph=True)):
+        torch.manual_seed(3)  # categories are drawn, blocks are skipped
+        output = run(image)
+        grads = torch.autograd.grad(output.square().mean(), list(network.parameters()), allow_unused=True)
+        results.append([output, *(grad for grad in grads if grad is not None)])
+    assert len(results[0]) == len(results[1])
+    for ours, theirs in zip(*results, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-5 * max(1, theirs.abs().max())
