@@ -11,7 +11,7 @@ from torch import nn
 
 from lsm.inference.complexity import count_cost
 from lsm.mixers.base import LINEAR
-from lsm.mixers.registry import build_mixer
+from lsm.mixers.registry import build_mixer, mixer_properties
 
 _REPEATS = 3
 
@@ -54,7 +54,7 @@ def mixer_cost(name: str, dim: int, sides: Sequence[int], device: torch.device) 
     mixer = build_mixer(name, dim).eval().to(device)
     counts = [count_cost(mixer, torch.empty(1, side**2, dim, device="meta"), (side, side)) for side in sides]
     seconds = tuple(_time(mixer, dim, side, device) for side in sides)
-    growth = mixer.properties.complexity  # type: ignore[union-attr]
+    growth = mixer_properties(mixer).complexity
     return MixerCost(
         name,
         counts[0].parameters,

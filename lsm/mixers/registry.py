@@ -13,6 +13,7 @@ from torch import nn
 
 from lsm.errors import OptionError, unknown_name
 from lsm.mixers.adapters import sequence_attention, sequence_cml
+from lsm.mixers.base import MixerProperties
 from lsm.mixers.filters import AdaptiveGlobalFilter, GlobalFilterMixing, GlobalFilterMixing2D
 from lsm.mixers.fno import AFNOMixing, FNOBlock, FourierNeuralOperator, SpectralConv1d, SpectralConv2d
 from lsm.mixers.fourier import FourierMixing, FourierMixing1D, RealFourierMixing, SeparableFourierMixing
@@ -109,9 +110,16 @@ def build_mixer(name: str, dim: int, *, sequence: bool = False, **options: Any) 
     """
     check_mixer_options(name, options)
     mixer = find_mixer(name).build(dim, sequence=sequence, **options)
-    if not mixer.properties.real_output:  # type: ignore[union-attr]
+    if not mixer_properties(mixer).real_output:
         raise OptionError(f"Mixer {name} with these options returns complex tokens, which a network cannot take.")
     return mixer
+
+
+def mixer_properties(mixer: nn.Module) -> MixerProperties:
+    """Return what a mixer says of itself to programs."""
+    properties = mixer.properties
+    assert isinstance(properties, MixerProperties)
+    return properties
 
 
 def mixer_options(name: str) -> dict[str, Any]:
