@@ -9,7 +9,7 @@ ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 # One of each engine; the others differ from these in options and weights.
-EXPORTED = ["gfnet", "afno", "wavelet1d", "lst-mixed"]
+EXPORTED = ["gfnet", "afno", "wavelet1d", "performer"]
 
 
 @pytest.mark.parametrize("name", EXPORTED)

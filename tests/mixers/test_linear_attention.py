@@ -68,9 +68,9 @@ def test_polynomial_features_converge():
 def test_features_are_unbiased_kernels():
     x, y = torch.randn(2, 4).double().mul(0.5)
     generator = torch.Generator().manual_seed(1)
-    projection = features.gaussian_projection(200_000, 4, orthogonal=True, generator=generator).double()
+    projection = features.gaussian_projection(20_000, 4, orthogonal=True, generator=generator).double()
     trig = (features.trigonometric(x, projection) * features.trigonometric(y, projection)).sum()
-    assert abs(trig - torch.exp(-(x - y).square().sum() / 2)) < 0.01
+    assert abs(trig - torch.exp(-(x - y).square().sum() / 2)) < 0.03
     signs = features.sign_projection(200_000, 4, 3, generator).double()
     product = (features.polynomial(x, signs) * features.polynomial(y, signs)).sum()
     assert abs(product - (x @ y) ** 3) < 0.05

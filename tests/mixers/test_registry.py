@@ -42,8 +42,6 @@ def test_any_size_and_an_image_alone_as_in_a_batch(name, size):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_and_halves(name, dtype):
-    if dtype == torch.float16 and name in ("cml", "lru", "attention"):
-        pytest.skip("covered by the tests of the network: torch's CPU convolutions have no float16 autocast")
     mixer, tokens = build_mixer(name, DIM).eval(), torch.randn(1, 42, DIM)
     expected = mixer(tokens, (6, 7))
     with torch.autocast("cpu", dtype):
