@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -130,6 +132,33 @@ class LSM(nn.Module):
             if isinstance(module, SemanticLRU):
                 module.sampling, module.generator = enabled, generator
         return self
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, semantics: str | None = None) -> LSM:
+        """Load a folder or a repository on the hub, see `lsm.weights.share.from_pretrained`."""
+        from lsm.weights.share import from_pretrained  # reading files is not the architecture's business
+
+        return from_pretrained(source, revision=revision, semantics=semantics)
+
+    def save_pretrained(self, folder: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+        """Write a folder of the hub's layout, see `lsm.weights.share.save_pretrained`."""
+        from lsm.weights.share import save_pretrained
+
+        save_pretrained(self, folder, metadata)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        private: bool = False,
+        token: str | None = None,
+        message: str = "Upload LSM weights",
+    ) -> str:
+        """Write into a repository on the hub, see `lsm.weights.share.push_to_hub`."""
+        from lsm.weights.share import push_to_hub
+
+        return push_to_hub(self, repository, metadata=metadata, private=private, token=token, message=message)
 
 
 def create_model(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSM:

@@ -21,6 +21,7 @@ from lsm.inference.complexity import complexity
 from lsm.inference.device import pick_device
 from lsm.inference.upscaler import Upscaler
 from lsm.weights import EMBEDDED, load_model
+from lsm.weights.identity import state_hash
 
 OUTPUT_SIZE = (720, 1280)
 """Height and width of the output at which multiply-adds are stated, as in the papers."""
@@ -154,23 +155,6 @@ def parse_methods(text: str, scales: Sequence[int], settings: Settings) -> list[
     if not specs:
         raise OptionError("No models are given; try --models tiny,bicubic.")
     return specs
-
-
-def state_hash(model: nn.Module) -> str:
-    """Hash a network's parameters, buffers and names, whatever file they came from.
-
-    Args:
-        model: The network, on any device.
-
-    Returns:
-        SHA-256 in hexadecimal.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b"")
-    return digest.hexdigest()
 
 
 def _expand(item: str, scales: Sequence[int], settings: Settings) -> list[MethodSpec]:

@@ -45,7 +45,6 @@ def _enlargers() -> Table:
     table = Table("name", "scale", "parameters", "size", "trained on", "iterations", "licence", box=None)
     for name in EMBEDDED:
         path = embedded_path(name)
-        assert path is not None
         header = read_checkpoint(path).metadata
         model = load_model(name)
         table.add_row(

@@ -28,7 +28,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         "-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path",
-        help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors or .pth file.",
+        help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors, .pth or .onnx file.",
         show_default="tiny",
     ),
 ]  # fmt: skip
@@ -97,9 +97,8 @@ def upscale(
     """
     from lsm.inference.batch import upscale_files
     from lsm.inference.jobs import Naming, plan
-    from lsm.inference.models import weights_for
+    from lsm.inference.models import open_network, weights_for
     from lsm.inference.upscaler import Upscaler
-    from lsm.weights import load_model
 
     if not (names := [*inputs, *more_inputs]):
         raise OptionError("Which pictures? Name files, folders or globs: lsm upscale photo.jpg -o results")
@@ -109,7 +108,7 @@ def upscale(
     jobs, left_out = plan(names, naming, skip_existing=skip_existing, overwrite=overwrite)
     weights = weights_for(model, scale)
     upscaler = Upscaler(
-        load_model(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, alpha=alpha, seed=seed
+        open_network(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, alpha=alpha, seed=seed
     )
     settings = _settings(weights, upscaler)
     with _progress(jobs, settings) as watcher:
@@ -132,7 +131,9 @@ def _settings(weights: str, upscaler: Upscaler) -> str:
     tile = upscaler.max_tile
     tiles = f"tiles of at most {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
     ensemble = ", ensemble" if upscaler.ensemble else ""
-    return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {upscaler.precision} on {upscaler.device}{ensemble}"
+    engine = f" in {upscaler.model.engine}" if isinstance(getattr(upscaler.model, "engine", None), str) else ""
+    place = f"{upscaler.precision}{engine} on {upscaler.device}"
+    return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"
 
 
 @contextlib.contextmanager

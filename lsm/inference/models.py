@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from lsm.arch import LSM, PRESETS, create_model
+from lsm.inference.onnx_network import OnnxNetwork
 from lsm.weights import EMBEDDED, load_model
 
 _NAME = re.compile(r"(?P<variant>.+)-x(?P<scale>\d+)")
@@ -29,6 +30,16 @@ def weights_for(name: str | None, scale: float | None) -> str:
     scales = sorted(int(known.removeprefix(f"{variant}-x")) for known in EMBEDDED if known.startswith(f"{variant}-x"))
     wanted = 4 if scale is None else scale
     return f"{variant}-x{next((known for known in scales if known >= wanted), scales[-1])}"
+
+
+def open_network(name: str) -> LSM | OnnxNetwork:
+    """Open a network to be used: any weights of `load_model`, or a file that `lsm export onnx` wrote.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+        OptionError: If it needs a package that is not installed.
+    """
+    return OnnxNetwork(name) if Path(name).suffix.lower() == ".onnx" else load_model(name)
 
 
 def open_model(name: str) -> tuple[LSM, str]:

@@ -34,7 +34,7 @@ class Upscaler:
 
     Args:
         model: Takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `split_size` (the
-            attention window). It is moved to the device.
+            attention window). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
         tile: Side of a tile in low-resolution pixels, rounded down to a multiple of the window; 0 runs pictures whole;
             "auto" takes one that fits the memory there is now, and pictures of no more pixels than that run whole.
         tile_overlap: Low-resolution pixels that neighbouring tiles share at least.
@@ -67,12 +67,14 @@ class Upscaler:
         if scale is not None and not 0 < scale <= 64:
             raise OptionError(f"Scale {scale} is out of range: more than 0, at most 64.")
         config: Any = model.config
-        self.device = pick_device(device)
+        # Networks that run elsewhere than in torch know where, and with how many bits.
+        self.device = getattr(model, "pick_device", pick_device)(device)
+        self.precision = _precision(check_precision(precision), getattr(model, "precision", None))
         self.model = model.to(self.device)
         self.model_scale: int = config.upscale
         self.window = max(config.split_size)
         self.scale = float(scale or self.model_scale)
-        self.precision, self.ensemble = check_precision(precision), ensemble
+        self.ensemble = ensemble
         self.alpha, self.seed = alpha, seed
         self.auto = tile == "auto"
         self.tile_overlap = tile_overlap
@@ -153,11 +155,17 @@ class Upscaler:
     def max_tile(self) -> int:
         """Side of the largest tile that is tried; 0 for no tiles. "auto" is resolved by a run over a small tile."""
         if self._tile is None:
-            side = 2 * self.window
-            image = torch.zeros(1, 3, side, side)
-            need = peak_memory(lambda: self._network(image, self.precision), self.device)
-            self._tile = fitting_tile(need / side**2, self._budget, self.window)
+            self._tile = fitting_tile(self._bytes_per_pixel(), self._budget, self.window)
         return self._tile
+
+    def _bytes_per_pixel(self) -> float:
+        """Measure what the network needs for each low-resolution pixel, unless it says."""
+        stated = getattr(self.model, "bytes_per_pixel", None)
+        if stated is not None:
+            return stated
+        side = 2 * self.window
+        image = torch.zeros(1, 3, side, side)
+        return peak_memory(lambda: self._network(image, self.precision), self.device) / side**2
 
     def tile_for(self, height: int, width: int) -> int:
         """Give the tile size with which a picture of H×W is first tried; 0 for whole."""
@@ -267,6 +275,13 @@ def _self_ensemble(model: nn.Module, image: Tensor) -> Tensor:
             total = result if total is None else total + result
     assert total is not None
     return total / 8
+
+
+def _precision(wanted: str, fixed: str | None) -> str:
+    """Choose between the precision that is asked for and that of a network which cannot compute in another."""
+    if fixed is not None and wanted not in ("fp32", fixed):
+        raise OptionError(f"The network is in {fixed} as it was exported; leave out --precision {wanted}.")
+    return fixed or wanted
 
 
 def _whole_number(tile: int | str) -> int:

@@ -64,7 +64,6 @@ def check_order(name: str) -> None:
     raise OptionError(unknown_name("scan order", name, ["category", *spatial, "bidirectional", "cross", *composed]))
 
 
-@lru_cache(maxsize=64)
 def permutation(name: str, height: int, width: int) -> Tensor:
     """Return the visiting order of one spatial direction.
 
@@ -76,6 +75,13 @@ def permutation(name: str, height: int, width: int) -> Tensor:
     Returns:
         (H·W,) int64, a permutation of the raster positions.
     """
+    if isinstance(height, int) and isinstance(width, int):
+        return _kept_permutation(name, height, width)
+    return SPATIAL_ORDERS[name](height, width)  # symbols of a graph of dynamic size
+
+
+@lru_cache(maxsize=64)
+def _kept_permutation(name: str, height: int, width: int) -> Tensor:
     return SPATIAL_ORDERS[name](height, width)
 
 

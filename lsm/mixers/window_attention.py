@@ -22,7 +22,7 @@ from lsm.scan.reorder import take_rows
 
 Kept = TypeVar("Kept")
 
-_SEPARATED = -100.0
+SEPARATED = -100.0
 """Added to the score of two tokens that the shift brought together though they are apart in the image."""
 
 
@@ -77,7 +77,7 @@ def separation_mask(window: Size, last_row: bool, last_column: bool) -> Tensor:
     if last_column:
         region[:, w - w // 2 :] += 2
     flat = region.flatten()
-    return (flat[:, None] != flat[None]).float() * _SEPARATED
+    return (flat[:, None] != flat[None]).float() * SEPARATED
 
 
 LAST_ROW_COLUMN = ((False, False), (True, False), (False, True), (True, True))

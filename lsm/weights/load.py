@@ -18,11 +18,15 @@ from lsm.errors import CheckpointError
 from lsm.files import atomic_file
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import from_released, is_released
+from lsm.weights.locate import locate
 from lsm.weights.pth import first_line, load_pth
-from lsm.weights.registry import embedded_path
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 """Keys under which programs keep the state dict in a `.pth`; the first that is there is taken."""
+
+
+_HEADER = ("format", "architecture", "config")
+"""What `save_model` itself writes into the header of a file."""
 
 
 class Checkpoint(NamedTuple):
@@ -47,6 +51,8 @@ def read_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"There is no weights file {path}.")
+    if path.suffix.lower() == ".onnx":
+        raise CheckpointError(f"{path} is an ONNX file: `lsm upscale -n` runs it, but no weights can be read from it.")
     if path.stat().st_size == 0:
         raise CheckpointError(f"The weights file {path} is empty.")
     return _read_safetensors(path) if path.suffix == ".safetensors" else Checkpoint(_read_pth(path, key), {})
@@ -56,8 +62,9 @@ def load_model(name_or_path: str | Path, semantics: str | None = None, device: s
     """Load a network, in eval mode.
 
     Args:
-        name_or_path: The name of embedded weights, e.g. "tiny-x4" (see `lsm models`), or a file: ours or a released
-            one, safetensors or `.pth`.
+        name_or_path: The name of embedded weights, e.g. "tiny-x4" (see `lsm models`); of a released checkpoint, e.g.
+            "released/light-x4"; "hf:OWNER/NAME[@REVISION]/FILE"; or a file: ours or a released one, safetensors or
+            `.pth`.
         semantics: "paper" or "released"; by default what the weights say, "released" for files in the released naming.
         device: Where to put it.
 
@@ -65,16 +72,31 @@ def load_model(name_or_path: str | Path, semantics: str | None = None, device: s
         The network. In `released` semantics it draws its categories from torch's global generator at every call.
 
     Raises:
-        CheckpointError: If the name is unknown, or the file cannot be read or is no network of LSM.
-        OptionError: If `semantics` is unknown.
+        CheckpointError: If the name is unknown, the hub does not give the file, or it cannot be read or is no network
+            of LSM.
+        OptionError: If `semantics` is unknown, or huggingface-hub is needed and not installed.
     """
-    path = embedded_path(name_or_path) if isinstance(name_or_path, str) else None
-    path = path or Path(name_or_path)
+    path = locate(name_or_path)
     state, metadata = read_checkpoint(path)
     try:
         return build(state, metadata.get("config"), semantics).to(device)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def about_weights(name_or_path: str | Path, **more: str | None) -> dict[str, str]:
+    """Return what weights say of themselves, e.g. `training_set`, `iterations` and `licence`.
+
+    Args:
+        name_or_path: As for `load_model`.
+        **more: Lines to set in place of theirs, where not None.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    header = read_checkpoint(locate(name_or_path)).metadata
+    own = {name: text for name, text in header.items() if name not in _HEADER}
+    return own | {name: text for name, text in more.items() if text is not None}
 
 
 def build(state: Mapping[str, Tensor], header: str | None = None, semantics: str | None = None) -> LSM:

@@ -12,23 +12,9 @@ EMBEDDED = ("tiny-x2", "tiny-x3", "tiny-x4")
 _FOLDER = Path(__file__).parent / "embedded"
 
 
-def embedded_path(name: str) -> Path | None:
-    """Find the file of embedded weights.
-
-    Args:
-        name: One of `EMBEDDED`, or a path.
-
-    Returns:
-        The file; None if `name` looks like a path.
-
-    Raises:
-        CheckpointError: If it is neither a known name nor looks like a path.
-    """
-    if name in EMBEDDED:
-        return _FOLDER / f"{name}.safetensors"
-    if Path(name).suffix or "/" in name or "\\" in name or Path(name).exists():
-        return None
-    raise CheckpointError(f"{unknown_name('weights', name, EMBEDDED)} A file is given by its path.")
+def embedded_path(name: str) -> Path:
+    """Return the file of embedded weights, one of `EMBEDDED`."""
+    return _FOLDER / f"{name}.safetensors"
 
 
 def embedded_name(variant: str, scale: int) -> str:

@@ -7,10 +7,11 @@ from PIL import Image
 
 import lsm
 from lsm.benchmark.baselines import bicubic, lanczos
-from lsm.benchmark.methods import Method, MethodSpec, parse_methods, state_hash
+from lsm.benchmark.methods import Method, MethodSpec, parse_methods
 from lsm.benchmark.resize import imresize
 from lsm.benchmark.settings import Settings
 from lsm.errors import CheckpointError, OptionError
+from lsm.weights.identity import state_hash
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""Weights from any file that is read to the two that are written: our safetensors, and a BasicSR `.pth`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lsm.arch.network import LSM
+from lsm.errors import CheckpointError, OptionError, unknown_name
+from lsm.files import atomic_file
+from lsm.weights.detect import detect_config
+from lsm.weights.keys import to_released
+from lsm.weights.load import WRAPPERS, about_weights, build, read_checkpoint, save_model
+from lsm.weights.locate import locate
+
+NAMINGS = ("auto", "lsm", "released")
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    key: str | None = None,
+    naming: str = "auto",
+    about: Mapping[str, str] | None = None,
+) -> LSM:
+    """Read weights and write them in the form that the target's ending asks for.
+
+    Args:
+        source: Anything that `load_model` takes.
+        target: `.safetensors`: one state dict in our names, with the configuration and `about` in its header.
+            `.pth`: `{"params": …, "params_ema": …}` of one and the same state dict, as BasicSR reads it; it has no
+            room for `about`. Replaced if it exists.
+        key: Which state dict to take from a file with several, e.g. "params"; by default "params_ema".
+        naming: Of a `.pth`: "lsm", "released" for the published implementation, or "auto": "released" for networks in
+            `released` semantics.
+        about: Lines to add to what the source says of itself: `licence`, `training_set`, `iterations` …
+
+    Returns:
+        The network that was read.
+
+    Raises:
+        CheckpointError: If the source cannot be read, or its network has no form in the released naming.
+        OptionError: If the target's ending, the naming or the key is none of these.
+    """
+    target = Path(target)
+    if naming not in NAMINGS:
+        raise OptionError(unknown_name("naming of weights", naming, NAMINGS))
+    if key is not None and key not in WRAPPERS:
+        raise OptionError(unknown_name("key of a checkpoint", key, WRAPPERS))
+    if target.suffix not in (".safetensors", ".pth"):
+        raise OptionError(f"Weights are written as .safetensors or .pth, not as {target.name!r}.")
+    path = locate(source)
+    state, header = read_checkpoint(path, key)
+    try:
+        model = build(state, header.get("config"))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if target.suffix == ".safetensors":
+        if naming == "released":
+            raise OptionError("Only a .pth is written in the released naming, since nothing else reads it there.")
+        save_model(model, target, about_weights(path) | dict(about or {}))
+        return model
+    released = naming == "released" or (naming == "auto" and model.config.semantics == "released")
+    weights = released_state(model) if released else model.state_dict()
+    content = io.BytesIO()
+    torch.save({"params": weights, "params_ema": weights}, content)
+    with atomic_file(target) as file:
+        file.write(content.getvalue())
+    return model
+
+
+def released_state(model: LSM) -> dict[str, Tensor]:
+    """Return a network's weights in the released naming, with the buffers that the published implementation expects.
+
+    Raises:
+        CheckpointError: If it has parts that the published networks have not.
+    """
+    from lsm.mixers.window_attention import DynamicPositionBias, relative_offsets
+
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    try:
+        state = to_released(parameters)
+        for name, module in model.named_modules():
+            if isinstance(module, DynamicPositionBias):
+                offsets, index = relative_offsets(module.window)
+                prefix = name.replace("groups.", "layers.").replace("mixer.bias", "attn.attns")
+                state |= {f"{prefix}.rpe_biases": offsets, f"{prefix}.relative_position_index": index}
+        detected = detect_config(state)
+    except KeyError as error:
+        raise CheckpointError(
+            f"The published networks have no {error.args[0]!r}, so it has no released name."
+        ) from error
+    differing = [
+        field
+        for field in (
+            "scan_order",
+            "transition",
+            "input_norm",
+            "modulation",
+            "placement",
+            "mixer",
+            "reset",
+            "enhancement",
+        )
+        if getattr(detected, field) != getattr(model.config, field)
+    ]
+    if differing:
+        raise CheckpointError(f"The published networks cannot express this one's {' and '.join(differing)}.")
+    return state

@@ -1,0 +1,105 @@
+"""A network as a repository on the hub, or a folder of that layout: weights, configuration, and a card."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from lsm.arch.network import LSM
+from lsm.errors import CheckpointError
+from lsm.weights.hub import HubFile, failures, library, reason
+from lsm.weights.load import load_model, save_model
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+def from_pretrained(source: str | Path, *, revision: str | None = None, semantics: str | None = None) -> LSM:
+    """Load what `save_pretrained` or `push_to_hub` wrote, in eval mode.
+
+    Args:
+        source: A folder, or OWNER/NAME on the hub.
+        revision: Branch, tag or commit of the repository.
+        semantics: As in `load_model`.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return load_model(folder / WEIGHTS, semantics)
+    place = HubFile(str(source), WEIGHTS, revision)
+    return load_model(str(HubFile.parse(str(place))), semantics)
+
+
+def save_pretrained(model: LSM, folder: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a network as a folder of the hub's layout; files of these names are replaced.
+
+    Args:
+        model: The network.
+        folder: Where; made if it is not there.
+        metadata: What is known of the weights: `licence`, `training_set`, `iterations` …
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(model, folder / WEIGHTS, metadata)
+    (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card(model, metadata or {}), encoding="utf-8")
+
+
+def push_to_hub(
+    model: LSM,
+    repository: str,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    private: bool = False,
+    token: str | None = None,
+    message: str = "Upload LSM weights",
+) -> str:
+    """Write a network into a repository on the hub, which is made if it is not there.
+
+    Args:
+        model: The network.
+        repository: OWNER/NAME.
+        metadata: As in `save_pretrained`.
+        private: Whether a new repository is private.
+        token: Of the account; by default the one of `hf auth login`.
+        message: Of the commit.
+
+    Returns:
+        The commit's address.
+
+    Raises:
+        CheckpointError: If the hub refuses it or cannot be reached.
+        OptionError: If huggingface-hub is not installed.
+    """
+    hub = library()
+    from huggingface_hub import constants
+
+    api = hub.HfApi(endpoint=constants.ENDPOINT, token=token, library_name="lsm-sr")
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(model, folder, metadata)
+        try:
+            api.create_repo(repository, private=private, exist_ok=True)
+            commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
+        except failures() as error:
+            raise CheckpointError(f"{repository} was not written: {reason(error)}") from error
+    return str(commit.commit_url)
+
+
+def card(model: LSM, metadata: Mapping[str, str]) -> str:
+    """Write the page of a repository: what the network is, what is known of its weights, how it is used."""
+    config = model.config
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    licence = metadata.get("licence", "unknown").lower()
+    facts = "".join(f"- {name.replace('_', ' ')}: {value}\n" for name, value in metadata.items())
+    return (
+        f"---\nlibrary_name: lsm-sr\npipeline_tag: image-to-image\ntags: [super-resolution, lsm]\n"
+        f"license: {licence}\n---\n"
+        f"# LSM ×{config.upscale}\n\n"
+        f"Image super-resolution with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): {parameters:,} "
+        f"parameters, {config.semantics} semantics.\n{facts}\n"
+        "```python\nfrom lsm import LSM, Upscaler\n\n"
+        'large = Upscaler(LSM.from_pretrained("OWNER/NAME"))("photo.jpg")\n```\n'
+    )

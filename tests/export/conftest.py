@@ -1,0 +1,36 @@
+"""Networks that were exported once, for all tests of the exported files."""
+
+import pytest
+import torch
+
+from lsm.arch import LSM, create_model
+
+SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "position_dim": 3}
+
+
+def _small(**options) -> LSM:
+    torch.manual_seed(0)
+    return create_model("tiny", 2, **{**SMALL, "depths": (3,), "start": "random", **options}).eval()
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Build a small network with options of its own."""
+    return _small
+
+
+@pytest.fixture(scope="session")
+def network() -> LSM:
+    return _small()
+
+
+@pytest.fixture(scope="session")
+def onnx_files(network, tmp_path_factory):
+    """A network in both precisions, by name of the precision, with the reports."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from lsm.export.onnx_file import export_onnx
+
+    folder = tmp_path_factory.mktemp("onnx")
+    about = {"licence": "CC0-1.0", "training_set": "noise"}
+    return {name: export_onnx(network, folder / f"{name}.onnx", name, about) for name in ("fp32", "fp16")}

@@ -1,0 +1,110 @@
+"""Exported ONNX files against the network: values, dynamic sizes, standard operators, metadata."""
+
+import json
+
+import pytest
+import torch
+
+from lsm import load_model
+from lsm.arch import create_model
+from lsm.errors import CheckpointError, OptionError
+from lsm.export.network import exportable
+from lsm.inference.onnx_network import OnnxNetwork
+from lsm.weights.identity import state_hash
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+from lsm.export import onnx_file  # noqa: E402
+from lsm.export.onnx_file import difference, export_onnx  # noqa: E402
+
+SIZES = [(1, 1), (1, 9), (16, 16), (17, 31), (40, 23), (65, 33)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_every_size_gives_what_the_network_gives(onnx_files, network, precision, size):
+    file = OnnxNetwork(onnx_files[precision].path)
+    assert difference(file, exportable(network, precision), size) < 1e-4
+    if precision == "fp32":
+        assert difference(file, network, size) < 1e-5
+
+
+def test_halves_are_close_to_the_whole_and_smaller(onnx_files, network):
+    assert difference(OnnxNetwork(onnx_files["fp16"].path), network, (40, 40)) < 2e-3
+    model = onnx.load(onnx_files["fp16"].path)
+    stored = [item for item in model.graph.initializer if len(item.dims) >= 2 and item.name.endswith("_half")]
+    assert stored and all(item.data_type == onnx.TensorProto.FLOAT16 for item in stored)
+    assert {value.type.tensor_type.elem_type for value in [*model.graph.input, *model.graph.output]} == {1}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_graph_is_valid_standard_and_real(onnx_files, precision):
+    model = onnx.load(onnx_files[precision].path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+    assert not model.functions
+    kinds = {value.type.tensor_type.elem_type for value in model.graph.value_info}
+    assert not kinds & {onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128}
+    assert "Scan" in {node.op_type for node in model.graph.node}
+    sides = [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]]
+    assert all(sides) and sides[0] != sides[1]
+
+
+def test_metadata_says_what_a_program_needs(onnx_files, network):
+    for precision, report in onnx_files.items():
+        said = OnnxNetwork(report.path).metadata
+        assert said == report.metadata
+        assert (said["scale"], said["size_multiple"], said["tile_multiple"]) == ("2", "1", "8")
+        assert (said["licence"], said["training_set"], said["precision"]) == ("CC0-1.0", "noise", precision)
+        assert said["sha256"] == state_hash(network)
+        assert json.loads(said["config"]) == network.config.to_dict()
+        assert float(said["bytes_per_pixel"]) > 100
+
+
+def test_no_path_of_this_machine_is_in_the_file(onnx_files):
+    assert b"site-packages" not in onnx_files["fp32"].path.read_bytes()
+
+
+def test_embedded_weights_in_both_precisions(tmp_path):
+    for precision, tolerance in (("fp32", 1e-5), ("fp16", 1e-4)):
+        report = export_onnx(load_model("tiny-x4"), tmp_path / "tiny.onnx", precision, sizes=[(33, 40)])
+        assert report.differences[33, 40] < tolerance
+
+
+def test_released_networks_take_the_most_probable_category(small, tmp_path):
+    model = small(semantics="released", depths=(2,))
+    export_onnx(model, tmp_path / "a.onnx", sizes=[])
+    file = OnnxNetwork(tmp_path / "a.onnx")
+    assert file.metadata["semantics"] == "released"
+    image = torch.rand(1, 3, 21, 13)
+    with torch.no_grad():
+        expected = model.sample_categories(False)(image)
+    torch.testing.assert_close(file(image), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(file(image), file(image), atol=0, rtol=0)
+
+
+def test_other_orders_and_transitions(small, tmp_path):
+    model = small(depths=(2,), scan_order="cross-snake", transition="gate", modulation="mean_one", input_norm="unit")
+    assert export_onnx(model, tmp_path / "a.onnx", sizes=[(9, 14), (16, 5)]).path.is_file()
+    model = small(depths=(2,), reset=True, transition="renormalised")
+    assert export_onnx(model, tmp_path / "b.onnx", sizes=[(9, 14), (16, 5)]).path.is_file()
+
+
+def test_what_cannot_be_exported_is_refused(small, tmp_path):
+    for model, text in (
+        (small(scan_order="hilbert"), "hilbert"),
+        (create_model("tiny", 2, mixer="lru"), "lru"),
+    ):
+        with pytest.raises(OptionError, match=text):
+            export_onnx(model, tmp_path / "a.onnx")
+    with pytest.raises(OptionError, match="bf16"):
+        export_onnx(small(), tmp_path / "a.onnx", "bf16")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_differs_is_not_written(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_file, "difference", lambda *arguments: float("nan"))
+    with pytest.raises(CheckpointError, match="was not written"):
+        export_onnx(small(depths=(1,)), tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
