@@ -106,12 +106,15 @@ def table(plan: Plan, runs: Sequence[Run], results: Results, curves: Mapping[str
 
 
 def _text(cell: Cell, seeds: int) -> str:
-    """Write a cell; a difference whose interval excludes zero and whose sign all seeds share is bold."""
+    """Write a cell; a difference whose interval excludes zero and whose sign all of several seeds share is bold.
+
+    The interval is over pictures alone, so one seed, however many pictures agree, says nothing of training anew.
+    """
     text = f"{cell.psnr:.2f} / {cell.ssim:.4f}"
     if cell.difference is None:
         return f"{text} (σ {cell.spread:.3f})"
     item = cell.difference
-    sure = "**" if item.excludes_zero and cell.agreeing == seeds else ""
+    sure = "**" if item.excludes_zero and cell.agreeing == seeds > 1 else ""
     return f"{text}, {sure}{item.mean:+.3f}{sure} [{item.low:+.3f}, {item.high:+.3f}] {cell.agreeing}/{seeds}"
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from statistics import stdev
 
@@ -39,6 +40,15 @@ def test_differences_are_paired_by_seed_and_picture():
     assert min(by_picture) - 1e-9 <= cell.difference.low <= cell.difference.high <= max(by_picture) + 1e-9
     assert cell.agreeing == 2
     assert found["a", "Set5"].difference is None
+
+
+def test_one_seed_never_marks_a_difference():
+    curves = {run.name: Curve({2: 0.1}, 0.5) for run in RUNS}
+    first = results()
+    first = dataclasses.replace(first, rows=tuple(row for row in first.rows if row.model.endswith("0")))
+    text = table(PLAN, RUNS[:2], first, curves)
+    assert "+0.200 [" in text
+    assert "**+" not in text
 
 
 def test_seeds_that_disagree_leave_a_difference_unmarked():
