@@ -21,8 +21,8 @@ from lsm.cli import user_errors
 from lsm.errors import OptionError, unknown_name
 
 SECTIONS = (
-    "interruptions",
-    "pictures",
+    *("pictures", "properties", "interruptions", "training", "checkpoints", "options"),
+    *("numbers", "tiling", "load", "archives", "determinism"),
 )
 
 

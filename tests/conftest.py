@@ -5,6 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+
+# Few examples, always the same, in the suite; `scripts/stress.py properties` draws many.
+_FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+settings.register_profile("suite", max_examples=25, deadline=None, derandomize=True, suppress_health_check=_FIXTURES)
+settings.register_profile("stress", max_examples=1000, deadline=None, suppress_health_check=_FIXTURES)
+settings.load_profile("suite")
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton reads it when it is imported; its kernels then run here

@@ -16,6 +16,7 @@ from lsm.errors import InputError
 from lsm.files import atomic_file
 
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+MOST_INFLATION, MOST_MEMBERS = 100, 200_000
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -55,12 +56,11 @@ def extract(
 
     Raises:
         InputError: If a member points outside of the folder or is a link, the archive is damaged or of another kind,
-            has none of the wanted members, or there is no room.
+            has none of the wanted members, unpacks to far more than it is, or there is no room.
     """
     try:
-        with _opened(archive) as everything:
-            for member in everything:
-                _check(member, archive)
+        with _opened(archive) as listed:
+            everything = _checked(listed, archive)
             members = [m for m in everything if _wanted(m.name, beginnings)]
             if not members:
                 raise InputError(f"{archive}: holds no files{' of ' + ', '.join(beginnings) if beginnings else ''}.")
@@ -79,22 +79,22 @@ def extract(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[list[Member]]:
-    """Open an archive of either kind and list its members, folders left out."""
+def _opened(path: Path) -> Iterator[Iterator[Member]]:
+    """Open an archive of either kind and list its members one by one, folders left out."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            yield [
+            yield (
                 Member(info.filename, info.file_size, None if _is_zip_link(info) else _zip_opener(archive, info))
                 for info in archive.infolist()
                 if not info.is_dir()
-            ]
+            )
     elif path.is_file() and tarfile.is_tarfile(path):
         with tarfile.open(path) as tar:
-            yield [
+            yield (
                 Member(info.name, info.size, _tar_opener(tar, info) if info.isfile() else None)
-                for info in tar.getmembers()
+                for info in tar
                 if not info.isdir()
-            ]
+            )
     else:
         raise InputError(f"{path}: is neither a zip nor a tar archive.")
 
@@ -115,6 +115,21 @@ def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
         return file
 
     return opener
+
+
+def _checked(members: Iterator[Member], archive: Path) -> list[Member]:
+    """Look at all members; an archive that unpacks to far more than pictures can is refused before it is read on."""
+    found, left = [], MOST_INFLATION * archive.stat().st_size + (64 << 20)
+    for member in members:
+        _check(member, archive)
+        found.append(member)
+        left -= member.size
+        if left < 0 or len(found) > MOST_MEMBERS:
+            raise InputError(
+                f"{archive}: refused, since it unpacks to more than {MOST_INFLATION} times its size, or holds more "
+                f"than {MOST_MEMBERS:,} files; sets of pictures do neither."
+            )
+    return found
 
 
 def _check(member: Member, archive: Path) -> None:

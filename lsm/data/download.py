@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import json
@@ -22,6 +23,7 @@ Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and all bytes if the server says."""
 
 _BLOCK = 1 << 20
+_OWN_FAULTS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG)
 _BROKEN = (OSError, http.client.HTTPException)  # connections fail in both families; URLError is an OSError
 
 
@@ -155,6 +157,8 @@ def _complete(part: _Part, archive: Archive, progress: Progress, patience: Patie
                 part.discard()
             reason = f"the server answers {error.code} {error.reason}"
         except _BROKEN as error:
+            if getattr(error, "errno", None) in _OWN_FAULTS:  # trying again would not help
+                raise InputError(f"{part.path}: cannot be written: {error}. The same command goes on.") from error
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         # Only what no attempt before had reached is progress: a server may end at the same byte for ever.
         failures, most = (1, part.size) if part.size > most else (failures + 1, most)

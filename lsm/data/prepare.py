@@ -25,6 +25,7 @@ from lsm.benchmark.datasets import list_images
 from lsm.benchmark.resize import imresize
 from lsm.data.parallel import in_order
 from lsm.errors import InputError, OptionError
+from lsm.files import atomic_file
 from lsm.inference.image_io import read_rgb, write_image
 
 JOURNAL = ".prepared.jsonl"
@@ -234,7 +235,8 @@ class _Journal:
             for name in list(self._entries):
                 self.forget(name)
         entries = "".join(json.dumps(dataclasses.asdict(entry)) + "\n" for entry in self._entries.values())
-        self._path.write_text(json.dumps(head) + "\n" + entries, encoding="utf-8")
+        with atomic_file(self._path) as file:
+            file.write(f"{json.dumps(head)}\n{entries}".encode())
 
     def finished(self, source: Path) -> Prepared | None:
         """Return what was made of a picture, if it has not changed since and all of its files are there."""

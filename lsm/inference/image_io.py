@@ -97,8 +97,10 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.n
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
     """Tell from a file's head whether the picture has alpha; false if it cannot be read."""
-    with contextlib.suppress(Exception), _quiet_decoders(), Image.open(path, formats=FORMATS) as image:
-        return may_have_alpha(image)
+    with contextlib.suppress(Exception), _quiet_decoders():
+        if Path(path).is_file():  # opening a pipe might never end
+            with Image.open(path, formats=FORMATS) as image:
+                return may_have_alpha(image)
     return False
 
 
