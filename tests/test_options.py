@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from stress_tools.bombs import option_bombs
+from stress_tools.options import OUTSIDE, try_outside, try_text, wrong_options
 
 from lsm.errors import OptionError
 from lsm.training.arch import LSM
@@ -172,6 +175,33 @@ def test_unknown_file_and_broken_yaml(tmp_path):
         path.write_text(text)
         with pytest.raises(OptionError, match=message):
             read_options(path)
+
+
+@pytest.mark.parametrize("text", option_bombs().values(), ids=list(option_bombs()))
+def test_bombs_and_odd_texts_are_refused_in_few_lines(tmp_path, text):
+    path = tmp_path / "bomb.yml"
+    path.write_text(text, "utf-8", errors="surrogatepass")
+    with pytest.raises(OptionError) as caught:
+        read_options(path)
+    assert len(str(caught.value)) < 10_000
+    assert len(str(caught.value).splitlines()) <= 51
+
+
+def test_aliases_are_fine_in_measure(tmp_path):
+    assert parse_yaml("a: &a {k: 1}\nb: {<<: *a, m: 2}\nc: *a", "x")["b"] == {"k": 1, "m": 2}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_wrong_values_anywhere_are_told(tmp_path, seed):
+    kind, said = try_text(tmp_path, yaml.safe_dump(wrong_options(tmp_path, random.Random(seed))))
+    assert kind != "wrong", said
+
+
+@pytest.mark.parametrize("key", ["name", "val:suffix", "datasets:train:name", "datasets:train:filename_tmpl"])
+def test_names_cannot_lead_outside(tmp_path, key):
+    for value in (*OUTSIDE, *(("{0.__class__}", "{:>99999999}", "{}{}") if key.endswith("tmpl") else ())):
+        kind, _ = try_outside(tmp_path, (key, value))
+        assert kind == "refused", value
 
 
 def test_missing_wandb_is_told_before_training(read, monkeypatch):

@@ -22,7 +22,7 @@ from lsm.training.schema import ImageSet, TestOptions, TrainOptions, TrainSet
 
 MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
 """Of an option file; BasicSR's have a few thousand characters."""
-MOST_LINES = 50
+MOST_LINES, MOST_IN_A_LINE = 50, 10
 """Of the report of its mistakes."""
 
 
@@ -158,7 +158,13 @@ def _check(model: type[BaseModel], data: Any, prefix: str = "") -> tuple[Any, li
         for item in error.errors():
             path, text = _complaint(item, data, model)
             complaints.setdefault(".".join(filter(None, [prefix, path])), []).append(text)
-    return None, [f"{path}: {'; '.join(texts)}" if path else "; ".join(texts) for path, texts in complaints.items()]
+    lines = [(path, "; ".join(_first(texts, MOST_IN_A_LINE))) for path, texts in complaints.items()]
+    return None, [f"{path}: {text}" if path else text for path, text in lines]
+
+
+def _first(texts: list[str], most: int) -> list[str]:
+    """Cut a list of mistakes, and say how many are left out."""
+    return texts if len(texts) <= most else [*texts[:most], f"and {len(texts) - most} more mistakes"]
 
 
 def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
@@ -243,9 +249,8 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     if training and not lines:
         lines = _cross_complaints(options.scale, typing.cast(TrainSet, datasets["train"]))
     if lines:
-        told = list(dict.fromkeys(lines))
-        more = [f"{len(told) - MOST_LINES} more mistakes"] if len(told) > MOST_LINES else []
-        raise OptionError("\n".join(f"{path}: {line}" for line in told[:MOST_LINES] + more))
+        told = _first(list(dict.fromkeys(lines)), MOST_LINES)
+        raise OptionError("\n".join(f"{path}: {line}" for line in told))
     result: dict[str, Any] = options.model_dump()
     result["network_g"].setdefault("upscale", options.scale)
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}

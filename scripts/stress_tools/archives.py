@@ -13,18 +13,7 @@ from stress_tools.mutants import mutate
 from stress_tools.section import Section
 from stress_tools.watch import Outcome, watched
 
-NAMES = (
-    "../evil",
-    "a/../../evil",
-    "/evil",
-    "//evil",
-    "C:\\evil",
-    "a\\..\\..\\evil",
-    "C:evil",
-    "a/b:stream",
-    "a\0b",
-    "..",
-)
+NAMES = ("../evil", "a/../../evil", "/evil", "//evil", "C:\\evil", "a\\..\\..\\evil", "C:evil", "a/b:stream", "..")
 LINKS = {"symbolic": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "device": tarfile.CHRTYPE, "pipe": tarfile.FIFOTYPE}
 
 
@@ -101,5 +90,5 @@ def _zip(name: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("good.png", bytes(range(256)) * 8)
-        archive.writestr(name.replace("\0", "\\"), b"evil")
+        archive.writestr(name, b"evil")
     return file.getvalue()

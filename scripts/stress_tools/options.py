@@ -117,7 +117,7 @@ def _read(path: Path, forced: list[str]) -> Outcome:
         read_options(path, forced)
     except OptionError as error:
         text = str(error)
-        return ("refused" if text.count("\n") <= 50 and max(map(len, text.splitlines())) < 1500 else "wrong"), text
+        return ("refused" if text.count("\n") <= 50 and max(map(len, text.splitlines())) < 5000 else "wrong"), text
     except BaseException as error:  # what must not happen
         return "wrong", f"{type(error).__name__}: {str(error)[:200]}: {path.read_text(errors='replace')[:1500]}"
     return "valid", ""

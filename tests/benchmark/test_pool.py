@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -18,3 +20,25 @@ def test_one_job_needs_no_process():
     assert seen == [(1, 2), (3, 4)]
     with pytest.raises(OptionError, match="--jobs 0"):
         list(in_order(sum, [], 0))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_workers_end_with_a_parent_that_is_killed():
+    command = [sys.executable, "-c", START]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate(timeout=60)  # ends when the last process that holds the pipe has ended
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+START = """
+import os, time
+from lsm.benchmark.pool import worker_pool
+if __name__ == "__main__":
+    with worker_pool(1, "os") as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""

@@ -115,3 +115,28 @@ def test_wrong_usage_is_code_2_and_one_line(
     assert text in said
     assert "Traceback" not in said
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [
+        (OSError(28, "No space left on device", "out/a"), 2, "lsm: error: out/a: No space left on device.\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_of_the_system_and_ctrl_c_are_one_line(
+    folder: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    expected: int,
+    text: str,
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lsm.inference.jobs.plan", fail)
+    code, said = run(capfd, "in")
+    assert code in (expected, 1 if expected == 130 else expected)  # older versions of typer end with 1
+    assert text in said
+    assert "Traceback" not in said

@@ -112,6 +112,20 @@ def test_a_stopped_unpacking_goes_on(tmp_path):
     assert (out / "b.png").stat().st_mtime_ns == stamp
 
 
+def test_archives_that_inflate_are_refused_before_they_are_read_on(tmp_path, monkeypatch):
+    zeros = bytes(100 << 20)
+    for archive in (_zip(tmp_path / "a.zip", {}), _tar(tmp_path / "a.tar.gz", {"zeros.png": zeros})):
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+                file.writestr("zeros.png", zeros)
+        with pytest.raises(InputError, match="100 times its size"):
+            extract(archive, tmp_path / "out")
+    monkeypatch.setattr("lsm.data.archives.MOST_MEMBERS", 20)
+    with pytest.raises(InputError, match="more than 20 files"):
+        extract(_tar(tmp_path / "many.tar", {f"{i}.png": b"" for i in range(21)}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_room(tmp_path, monkeypatch):
     archive = _zip(tmp_path / "set.zip", {"a.png": b"aaaa"})
     monkeypatch.setattr("lsm.data.archives.shutil.disk_usage", lambda path: type("Usage", (), {"free": 3}))

@@ -112,8 +112,8 @@ def test_every_name_and_tree_is_upscaled_or_named(tmp_path_factory, stems: list[
         place = source / ("deep/deeper" if number % 2 else "")
         write_image(place / f"{stem}.png", np.full((3, 4, 3), number, np.uint8))
     if linked:
-        os.symlink("deeper", source / "deep" / "link")
-        os.symlink(source, source / "deep" / "loop")
+        (source / "deep" / "link").symlink_to("deeper")
+        (source / "deep" / "loop").symlink_to(source)
     jobs, _ = plan([str(source)], Naming(folder / "out"))
     assert sorted(os.path.realpath(job.source) for job in jobs) == sorted(
         os.path.realpath(path) for path in source.rglob("*.png")
@@ -132,8 +132,8 @@ def test_linked_folders_are_searched_once_each(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     for name in ("in/a.png", "in/sub/b.png", "elsewhere/c.png"):
         write_image(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
-    os.symlink(tmp_path / "elsewhere", tmp_path / "in" / "link")
-    os.symlink(tmp_path / "in", tmp_path / "in" / "sub" / "loop")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "sub" / "loop").symlink_to(tmp_path / "in")
     jobs, _ = plan([str(tmp_path / "in")], Naming(tmp_path / "out"))
     assert [job.target.relative_to(tmp_path / "out").as_posix() for job in jobs] == [
         "a_out.png",

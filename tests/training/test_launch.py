@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.inference.image_io import read_rgb, write_image
 from lsm.inference.upscaler import Upscaler
 from lsm.training import launch
+from lsm.training.model import DivergenceError
 
 
 def losses(log: str) -> dict[int, str]:
@@ -130,6 +133,59 @@ def test_auto_resume_starts_anew_where_there_is_nothing(tmp_path, content, optio
     content["train"]["total_iter"] = 1
     launch.train(option_file(content), auto_resume=True)
     assert load(tmp_path, "models/net_g_latest.pth").keys() == {"params", "params_ema"}
+
+
+def test_divergence_leaves_a_state_from_before(tmp_path, content, option_file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content["train"]["optim_g"]["lr"] = 1e30
+    with pytest.raises(DivergenceError, match=r"at iteration (\d+), with these images.*im\d\.png.*is saved") as caught:
+        launch.train(option_file(content))
+    last = int(re.search(r"iteration (\d+)", str(caught.value))[1]) - 1
+    assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
+    assert all(tensor.isfinite().all() for tensor in load(tmp_path, f"models/net_g_{last}.pth")["params"].values())
+
+
+def test_a_process_that_dies_ends_the_other(tmp_path, content, option_file):
+    content["train"]["total_iter"] = content["train"]["scheduler"]["periods"][0] = 100_000
+    content["logger"]["save_checkpoint_freq"] = 100_000
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    ranks = [
+        subprocess.Popen(
+            script("train.py", "-opt", option_file(content), "--launcher", "pytorch"),
+            cwd=tmp_path,
+            env={**environment(), **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    for line in ranks[0].stderr:
+        if "iter       2/" in line:
+            break
+    ranks[1].kill()
+    ranks[1].communicate()
+    said = ranks[0].communicate(timeout=60)[1]
+    assert ranks[0].returncode == 2
+    assert "Another process of this training has ended" in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+def test_a_run_that_is_in_use_is_left_alone(tmp_path, content, option_file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "experiments" / "small"
+    folder.mkdir(parents=True)
+    held = "with lsm.files.only_process(pathlib.Path(sys.argv[1])): print(flush=True); input()"
+    hold = f"import sys, pathlib, lsm.files\n{held}"
+    command = [sys.executable, "-c", hold, str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), text=True, **pipes) as other:
+        other.stdout.readline()
+        with pytest.raises(OptionError, match="in use by another process"):
+            launch.train(option_file(content))
+        other.communicate("\n")
+    assert sorted(path.name for path in folder.iterdir()) == [".lock"]
 
 
 def test_debug_prints_saves_and_validates_often_under_another_name(tmp_path, content, option_file, monkeypatch, capsys):

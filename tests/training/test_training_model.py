@@ -90,6 +90,20 @@ def test_checkpointing_gives_the_same_gradients(build, batch):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
 
 
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(build, batch, monkeypatch):
+    """A finite loss can have such a gradient; one iteration later the weights would be lost."""
+    model = build()
+    before = weights(model)
+    loss = model.cri_pix
+    # The square root's slope is infinite at 0, and 0 times that is no number.
+    monkeypatch.setattr(model, "cri_pix", lambda output, high: loss(output, high) + (output * 0).abs().sqrt().sum())
+    model.feed_data(batch)
+    with pytest.raises(DivergenceError, match=r"gradient is not finite at iteration 3.*im0\.png"):
+        model.optimize_parameters(3)
+    for name, parameter in model.net_g.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
 @pytest.mark.parametrize("setting", [{"amp": "bf16"}, {"use_amp": True}])
 def test_bf16_trains_in_full_precision_weights(content, build, batch, setting):
     content |= setting

@@ -1,0 +1,59 @@
+"""Extremes in every precision, colours that stay, and seams that do not show, with the embedded weights."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from stress_tools.numbers import extremes
+from stress_tools.tiling import seam_step
+
+from lsm import Upscaler, load_model
+from lsm.benchmark.resize import imresize
+from lsm.inference.picture import to_tensor
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.ascontiguousarray(data.astronaut()[60:188, 150:310])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_extremes_are_finite_and_flat_ones_stay_so(precision: str) -> None:
+    upscaler = Upscaler(load_model("tiny-x2"), tile=0, precision=precision, device="cpu")
+    for dtype in (np.uint8, np.uint16):
+        for name, picture in extremes(dtype, 24).items():
+            values = upscaler.upscale_tensor(to_tensor(picture))
+            assert values.isfinite().all(), name
+
+
+def test_tiles_that_overflow_are_redone_in_full_precision(caplog: pytest.LogCaptureFixture) -> None:
+    """A network whose inside is beyond what fp16 holds; its result in fp32 is the usual one."""
+    model = load_model("tiny-x2")
+    with torch.no_grad():
+        model.shallow.weight *= 1e7
+        model.shallow.bias *= 1e7
+        model.head[0].weight *= 1e-7
+    picture = extremes(np.uint8)["noise"]
+    expected = Upscaler(model, tile=32, tile_overlap=8, device="cpu")(picture)
+    with caplog.at_level(logging.WARNING):
+        found = Upscaler(model, tile=32, tile_overlap=8, precision="fp16", device="cpu")(picture)
+    np.testing.assert_array_equal(found, expected)
+    assert caplog.text.count("fp32") == 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_colours_stay(scale: int, photo: np.ndarray) -> None:
+    back = imresize(Upscaler(load_model(f"tiny-x{scale}"), tile=0, device="cpu")(photo), photo.shape[:2])
+    error = back.astype(int) - photo
+    assert np.abs(error.mean(axis=(0, 1))).max() < 0.5
+    assert np.abs(error).mean() < 3
+
+
+def test_seams_do_not_show_at_the_default_overlap(photo: np.ndarray) -> None:
+    model, picture = load_model("tiny-x2"), to_tensor(photo)
+    whole = Upscaler(model, tile=0, device="cpu").upscale_tensor(picture)
+    upscaler = Upscaler(model, tile=64, device="cpu")
+    difference = 255 * (upscaler.upscale_tensor(picture) - whole)[0]
+    assert seam_step(difference, 64, upscaler.tile_overlap, upscaler.window, 2) < 1
