@@ -39,8 +39,10 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
             _try_lock(file)
             yield file
         _move(part, path, replace)
-    except BaseException:  # Ctrl-C too must leave nothing behind
+    except BaseException as error:  # Ctrl-C too must leave nothing behind
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = str(path)  # none where the disk is full; else that of the unfinished file
         raise
 
 

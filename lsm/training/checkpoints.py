@@ -6,6 +6,7 @@ whenever the process was killed. Both are read with `weights_only=True`, so neit
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from pathlib import Path
@@ -30,8 +31,10 @@ def save_atomic(content: dict[str, Any], path: Path) -> None:
         content: What to save.
         path: Where; replaced if it exists.
     """
+    buffer = io.BytesIO()  # where the disk is full, torch would end with an error of its own kind
+    torch.save(content, buffer)
     with atomic_file(path) as file:
-        torch.save(content, file)
+        file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
 

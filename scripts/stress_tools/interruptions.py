@@ -136,7 +136,8 @@ def _read_only(trial: _Trial, output: Path) -> None:
 def _vanishing_input(trial: _Trial, output: Path) -> None:
     victim, kept = trial.command.victim, trial.command.victim.with_suffix(".kept")
     process = _start(trial.command, output)
-    time.sleep(0.3 * trial.seconds)
+    while len(_files(output)) < max(1, len(trial.expected) // 3) and process.poll() is None:
+        time.sleep(0.01)
     shutil.move(victim, kept)
     code, said = _end(process)
     shutil.move(kept, victim)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import pickle
 
 import pytest
@@ -73,3 +74,13 @@ def test_only_the_newest_states_are_kept(run):
     checkpoints.prune_states(run[0], kept=2)
     assert sorted(path.name for path in run[0].iterdir()) == ["10.state", "100.state"]
     assert len(list(run[1].iterdir())) == 3
+
+
+def test_a_full_disk_is_an_error_of_the_system_that_names_the_file(tmp_path, monkeypatch):
+    def full(path, *arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lsm.files._move", full)
+    with pytest.raises(OSError, match=r"No space left.*a\.pth"):
+        checkpoints.save_atomic({"params": torch.ones(9)}, tmp_path / "a.pth")
+    assert not list(tmp_path.iterdir())
