@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import torch
 
-from lsm import Upscaler, load_model
+from lsm import LSM, Upscaler, load_model
 from lsm.benchmark.resize import imresize
 from stress_tools.networks import photographs
 from stress_tools.section import Section
@@ -27,11 +27,11 @@ def run(section: Section) -> None:
 def extremes(dtype: type, side: int = 48) -> dict[str, np.ndarray]:
     """Give pictures (side, side, 3) that no camera makes, by name."""
     top = np.iinfo(dtype).max
-    flat = np.zeros((side, side, 3), dtype)
+    flat: np.ndarray = np.zeros((side, side, 3), dtype)
     board = (np.indices((side, side)).sum(0) % 2 * top).astype(dtype)
     hot = flat.copy()
     hot[side // 2, side // 2] = top
-    noise = np.random.default_rng(0).integers(0, top + 1, flat.shape).astype(dtype)
+    noise: np.ndarray = np.random.default_rng(0).integers(0, top + 1, flat.shape).astype(dtype)
     return {
         "all 0": flat,
         f"all {top}": flat + dtype(top),
@@ -68,13 +68,17 @@ def _tensor(picture: np.ndarray) -> torch.Tensor:
     return to_tensor(picture)
 
 
-def _overflow(section: Section) -> None:
-    """Scale a network's inside beyond what fp16 holds, and back at its end: only fp32 gives finite numbers."""
+def overflowing_model() -> LSM:
+    """Give tiny-x2 with its inside scaled beyond what fp16 holds, and back at its end: only fp32 is finite."""
     model = load_model("tiny-x2")
     with torch.no_grad():
-        model.shallow.weight *= 1e7
-        model.shallow.bias *= 1e7  # type: ignore[operator]
-        model.head[0].weight *= 1e-7  # type: ignore[index]
+        for name, factor in {"shallow.weight": 1e7, "shallow.bias": 1e7, "head.0.weight": 1e-7}.items():
+            model.get_parameter(name).mul_(factor)
+    return model
+
+
+def _overflow(section: Section) -> None:
+    model = overflowing_model()
     picture = extremes(np.uint8)["noise"]
     expected = Upscaler(model, tile=32, tile_overlap=8, device="cpu")(picture)
     heard: list[str] = []
