@@ -77,11 +77,10 @@ def fetch(place: HubFile) -> Path:
                 place.repository,
                 place.file,
                 revision=place.revision,
-                endpoint=constants.ENDPOINT,
                 local_files_only=constants.is_offline_mode(),
             )
         )
-    except failures() as error:
+    except Exception as error:  # of the library, and of the HTTP library below it, which changes with its version
         raise CheckpointError(f"{place}: {reason(error)}") from error
     stored = path.resolve()  # in the cache, files are called by their hash
     if re.fullmatch(r"[0-9a-f]{64}", stored.name) and file_hash(stored) != stored.name:
@@ -100,14 +99,6 @@ def library() -> Any:
     except ImportError as error:
         raise OptionError("Weights on the hub need the library huggingface-hub: pip install 'lsm-sr[hub]'.") from error
     return huggingface_hub
-
-
-def failures() -> tuple[type[Exception], ...]:
-    """List the errors of a conversation with the hub."""
-    import httpx
-    from huggingface_hub import errors
-
-    return errors.HfHubHTTPError, errors.HFValidationError, errors.OfflineModeIsEnabled, httpx.HTTPError, OSError
 
 
 def reason(error: Exception) -> str:

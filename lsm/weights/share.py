@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from lsm.arch.network import LSM
 from lsm.errors import CheckpointError
-from lsm.weights.hub import HubFile, failures, library, reason
+from lsm.weights.hub import HubFile, library, reason
 from lsm.weights.load import load_model, save_model
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -29,23 +30,27 @@ def from_pretrained(source: str | Path, *, revision: str | None = None, semantic
     folder = Path(source)
     if folder.is_dir():
         return load_model(folder / WEIGHTS, semantics)
-    place = HubFile(str(source), WEIGHTS, revision)
-    return load_model(str(HubFile.parse(str(place))), semantics)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        raise CheckpointError(f"{str(source)!r} is neither a folder nor OWNER/NAME of a repository on the hub.")
+    return load_model(str(HubFile(str(source), WEIGHTS, revision)), semantics)
 
 
-def save_pretrained(model: LSM, folder: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+def save_pretrained(
+    model: LSM, folder: str | Path, metadata: Mapping[str, str] | None = None, name: str | None = None
+) -> None:
     """Write a network as a folder of the hub's layout; files of these names are replaced.
 
     Args:
         model: The network.
         folder: Where; made if it is not there.
         metadata: What is known of the weights: `licence`, `training_set`, `iterations` …
+        name: OWNER/NAME of the repository, for the card's example; the folder's name by default.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_model(model, folder / WEIGHTS, metadata)
     (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(card(model, metadata or {}), encoding="utf-8")
+    (folder / CARD).write_text(card(model, metadata or {}, name or folder.name), encoding="utf-8")
 
 
 def push_to_hub(
@@ -79,16 +84,16 @@ def push_to_hub(
 
     api = hub.HfApi(endpoint=constants.ENDPOINT, token=token, library_name="lsm-sr")
     with tempfile.TemporaryDirectory() as folder:
-        save_pretrained(model, folder, metadata)
+        save_pretrained(model, folder, metadata, repository)
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
-        except failures() as error:
+        except Exception as error:  # as in `hub.fetch`
             raise CheckpointError(f"{repository} was not written: {reason(error)}") from error
     return str(commit.commit_url)
 
 
-def card(model: LSM, metadata: Mapping[str, str]) -> str:
+def card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
     """Write the page of a repository: what the network is, what is known of its weights, how it is used."""
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -101,5 +106,5 @@ def card(model: LSM, metadata: Mapping[str, str]) -> str:
         f"Image super-resolution with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): {parameters:,} "
         f"parameters, {config.semantics} semantics.\n{facts}\n"
         "```python\nfrom lsm import LSM, Upscaler\n\n"
-        'large = Upscaler(LSM.from_pretrained("OWNER/NAME"))("photo.jpg")\n```\n'
+        f'large = Upscaler(LSM.from_pretrained("{name}"))("photo.jpg")\n```\n'
     )

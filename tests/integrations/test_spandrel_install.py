@@ -1,0 +1,96 @@
+"""LSM files through spandrel's own loader."""
+
+import pytest
+import torch
+
+from lsm import load_model
+from lsm.arch import PRESETS, create_model
+from lsm.weights import EMBEDDED, save_model
+from lsm.weights.registry import embedded_path
+
+spandrel = pytest.importorskip("spandrel")
+from lsm.integrations.spandrel import ID, install  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def loader():
+    install()
+    install()  # a second time changes nothing
+    return spandrel.ModelLoader(device="cpu")
+
+
+@torch.no_grad()
+def check(loader, path, height=19, width=26):
+    """Load a file both ways; the results must be the same bits."""
+    described, ours = loader.load_from_file(path), load_model(path)
+    assert isinstance(described, spandrel.ImageModelDescriptor)
+    assert described.architecture.id == ID
+    assert described.scale == ours.config.upscale
+    assert (described.input_channels, described.output_channels) == (3, 3)
+    assert described.size_requirements.none
+    assert described.model.config == ours.config
+    image = torch.rand(1, 3, height, width)
+    results = []
+    for network in (described, ours):
+        torch.manual_seed(7)
+        results.append(network(image))
+    assert torch.equal(results[0], results[1].clamp(0, 1))  # spandrel clamps
+    return described
+
+
+@pytest.mark.parametrize("variant", PRESETS)
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_files_of_every_preset(loader, variant, ending, tmp_path):
+    model = create_model(variant, 3, depths=PRESETS[variant].get("depths", (6, 6))[:1])
+    path = tmp_path / f"a.{ending}"
+    if ending == "pth":
+        torch.save({"params": model.state_dict(), "params_ema": model.state_dict()}, path)
+    else:
+        save_model(model, path)
+    assert check(loader, path).tiling is spandrel.ModelTiling.DISCOURAGED
+
+
+@pytest.mark.parametrize("name", ["light_x4", "light_x3", "classical_x2"])
+def test_released_files(loader, shared, name):
+    described = check(loader, shared / "fixtures" / f"released_{name}.pth")
+    assert described.model.config.semantics == "released"
+    assert described.tiling is spandrel.ModelTiling.SUPPORTED
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_half_is_as_good_as_is_said(loader, name):
+    described = loader.load_from_file(embedded_path(name))
+    image = torch.rand(1, 3, 40, 50)
+    whole = described(image)
+    assert described.supports_half
+    assert (described.half()(image.half()).float() - whole).abs().max() < 1 / 255
+    assert not described.supports_bfloat16
+
+
+@pytest.mark.parametrize(
+    ("options", "tiling"),
+    [
+        ({"placement": "attention"}, "SUPPORTED"),
+        ({"transition": "none"}, "SUPPORTED"),
+        ({"scan_order": "hilbert"}, "DISCOURAGED"),
+        ({"mixer": "fnet"}, "DISCOURAGED"),
+    ],
+)
+def test_tiling_is_advised_where_nothing_is_global(loader, options, tiling, tmp_path):
+    save_model(create_model("tiny", 2, depths=(2,), **options), tmp_path / "a.safetensors")
+    assert loader.load_from_file(tmp_path / "a.safetensors").tiling is spandrel.ModelTiling[tiling]
+
+
+def test_other_networks_are_still_recognised(loader):
+    registry = spandrel.MAIN_REGISTRY
+    assert len(registry) > 30
+    assert [support.architecture.id for support in registry.architectures("detection")][0] == ID
+    with pytest.raises(spandrel.UnsupportedModelError):
+        loader.load_from_state_dict({"conv_first.weight": torch.zeros(1)})
+
+
+def test_a_registry_of_ones_own_can_be_given():
+    registry = spandrel.ArchRegistry()
+    install(registry)
+    assert len(registry) == 1 and ID in registry
