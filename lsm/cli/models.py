@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 ModelName = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="Embedded weights (tiny-x4), a preset at a scale (light-x4), or a weights file."
+        metavar="MODEL",
+        help="Embedded weights (tiny-x4), a preset at a scale (light-x4), a weights file, or an ONNX file.",
     ),
 ]
 OutputSize = Annotated[
@@ -101,6 +103,8 @@ def info(
     from lsm.inference.image_io import printable
     from lsm.inference.models import open_model
 
+    if Path(model).suffix.lower() == ".onnx":
+        return _onnx_info(model)
     match = re.fullmatch(r"(\d+)x(\d+)", output_size.replace("×", "x").lower())
     if not match or "0" in (match[1].strip("0") or "0", match[2].strip("0") or "0"):
         raise OptionError(f"--output-size {output_size!r} must be WIDTHxHEIGHT in pixels, e.g. 1280x720.")
@@ -120,6 +124,17 @@ def info(
         lines["peak memory"] = f"{human(peak, 'B', 1024)} on {place}, whole image in fp32, beyond the weights"
     for name, text in lines.items():
         typer.echo(f"{name + ':':<16}{text}")
+
+
+def _onnx_info(name: str) -> None:
+    """Print what an ONNX file says of itself; its operations cannot be counted."""
+    from lsm.inference.image_io import printable
+    from lsm.inference.onnx_network import OnnxNetwork
+
+    said = OnnxNetwork(name).metadata
+    typer.echo(f"{printable(name)}: ×{said['scale']}, {said['precision']}, run by onnxruntime")
+    for key in sorted(said.keys() - {"architecture", "scale", "precision", "config"}):
+        typer.echo(f"{key.replace('_', ' ') + ':':<16}{said[key]}")
 
 
 def register(app: typer.Typer) -> None:

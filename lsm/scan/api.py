@@ -67,7 +67,7 @@ def linear_scan(
     planes[0] = _expand("a", planes[0], shape)
     if h0 is not None:
         planes[2] = _expand("h0", planes[2], torch.Size((shape[0], shape[2])))
-    chosen = _fastest(planes[1][0].device) if backend == "auto" else backend
+    chosen = default_backend(planes[1][0].device) if backend == "auto" else backend
     if chosen != "triton":
         dtype = result_dtype(*(plane for item in planes for plane in item))
         planes = [tuple(plane.to(dtype) for plane in item) for item in planes]
@@ -78,7 +78,7 @@ def linear_scan(
     return torch.complex(*states) if is_complex else states[0]
 
 
-def _fastest(device: torch.device) -> str:
+def default_backend(device: torch.device) -> str:
     """Name the fastest back end that is installed for a device."""
     if device.type == "cuda" and HAS_TRITON:
         return "triton"

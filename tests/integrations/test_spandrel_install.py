@@ -85,7 +85,7 @@ def test_tiling_is_advised_where_nothing_is_global(loader, options, tiling, tmp_
 def test_other_networks_are_still_recognised(loader):
     registry = spandrel.MAIN_REGISTRY
     assert len(registry) > 30
-    assert [support.architecture.id for support in registry.architectures("detection")][0] == ID
+    assert registry.architectures("detection")[0].architecture.id == ID
     with pytest.raises(spandrel.UnsupportedModelError):
         loader.load_from_state_dict({"conv_first.weight": torch.zeros(1)})
 

@@ -9,7 +9,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from lsm.scan import linear_scan
-from lsm.scan.api import _fastest
+from lsm.scan.api import default_backend
 
 triton_scan = pytest.importorskip("lsm.scan.triton_scan", reason="triton is not installed")
 
@@ -161,8 +161,8 @@ def test_the_operators_are_registered_soundly(is_complex):
 
 
 def test_automatic_choice():
-    assert _fastest(torch.device("cuda")) == "triton"
-    assert _fastest(torch.device("cpu")) != "triton"
+    assert default_backend(torch.device("cuda")) == "triton"
+    assert default_backend(torch.device("cpu")) != "triton"
 
 
 def test_a_device_without_kernels_is_refused_in_one_sentence():
