@@ -63,4 +63,4 @@ class Journal:
                 file.seek(size - 1)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(row_json(row).encode() + b"\n")
+            file.write(row_json(row).encode(errors="backslashreplace") + b"\n")  # an escape of JSON too

@@ -186,7 +186,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         with atomic_file(path) as file:
-            file.write(text.encode())
+            file.write(text.encode(errors="backslashreplace"))  # names of files may be no text
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}.") from error
 

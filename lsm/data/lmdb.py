@@ -9,6 +9,7 @@ from pathlib import Path
 from lsm.data.prepare import Prepared
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
+from lsm.inference.image_io import printable
 
 _PAGE = 4096
 _BATCH = 200  # pictures a transaction: memory stays small, and so does the number of syncs
@@ -36,7 +37,7 @@ def write_meta_info(files: Sequence[tuple[str, int, int]], path: Path) -> None:
     """
     lines = [f"{name.rsplit('/', 1)[-1]} ({height},{width},3)\n" for name, height, width in files]
     with atomic_file(path) as file:
-        file.write("".join(lines).encode())
+        file.write("".join(lines).encode(errors="surrogateescape"))  # the names' own bytes, text or not
 
 
 def write_lmdb(
@@ -59,7 +60,7 @@ def write_lmdb(
 
     Raises:
         OptionError: If the library lmdb is not installed.
-        InputError: If two keys are the same, or a file cannot be read.
+        InputError: If two keys are the same or one is no text, or a file cannot be read.
     """
     try:
         import lmdb
@@ -67,6 +68,11 @@ def write_lmdb(
         raise OptionError("An LMDB needs the library lmdb: pip install lmdb.") from None
     if len(set(keys)) < len(keys):
         raise InputError(f"{path}: two pictures have the same key.")
+    for key in keys:
+        if not key.isprintable():
+            raise InputError(
+                f"{printable(key)}: the keys of an LMDB are texts; rename the picture, or leave --lmdb out."
+            )
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -39,7 +39,7 @@ class Command:
 def _upscale(place: Path) -> Command:
     source, weights = pictures(place / "source", 16, 96), small_weights(place)
     arguments = ["upscale", str(source), "-n", str(weights), "--skip-existing", "--device", "cpu", "-o"]
-    return Command("upscale", lambda out: ([*_LSM, *arguments, str(out)], place), source / "p13.png", "600k")
+    return Command("upscale", lambda out: ([*_LSM, *arguments, str(out)], place), source / "p9.png", "600k")
 
 
 def _benchmark(place: Path) -> Command:

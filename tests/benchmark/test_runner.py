@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -234,3 +235,16 @@ def test_wrong_plans(plan, change, error, tmp_path):
         change = {**change, "data": tmp_path / "small"}
     with pytest.raises(error):
         run(dataclasses.replace(plan, **change))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
+def test_names_that_are_no_text_are_measured_once(plan, image_root, calls, tmp_path):
+    shutil.copytree(image_root / "Set5", tmp_path / "sets" / "Set5")
+    (tmp_path / "sets" / "Set5" / "HR" / "p0.png").rename(tmp_path / "sets" / "Set5" / "HR" / "a\udcff.png")
+    plan = dataclasses.replace(plan, data=tmp_path / "sets")
+    results = run(plan)
+    assert run(plan).rows == results.rows
+    assert len(calls) == 6
+    write_json(results, tmp_path / "results.json")
+    assert read_json(tmp_path / "results.json").rows == results.rows
+    write_csv(results.rows, tmp_path / "results.csv")

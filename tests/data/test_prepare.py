@@ -1,3 +1,5 @@
+import sys
+
 import lmdb
 import numpy as np
 import pytest
@@ -193,3 +195,14 @@ def test_an_lmdb_larger_than_a_page_has_room(tmp_path):
     write_lmdb(tmp_path, files, [name[:-4] for name, _, _ in files], tmp_path / "many.lmdb")
     with lmdb.open(str(tmp_path / "many.lmdb"), readonly=True, lock=False) as database:
         assert database.stat()["entries"] == 300
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
+def test_names_that_are_no_text(source, tmp_path):
+    (source / "p0.png").rename(source / "a\udcff.png")
+    prepared = prepare(source, tmp_path / "out", Recipe((2,)))
+    assert prepare(source, tmp_path / "out", Recipe((2,))) == prepared, "the journal knows them"
+    write_meta_info(files_in(prepared, "HR"), tmp_path / "list.txt")
+    assert (tmp_path / "list.txt").read_bytes().splitlines()[0] == b"a\xff.png (100,120,3)"
+    with pytest.raises(InputError, match=r"a\\xff: the keys of an LMDB are texts"):
+        write_lmdb(tmp_path / "out", files_in(prepared, "HR"), ["a\udcff", "p1", "p2"], tmp_path / "HR.lmdb")
