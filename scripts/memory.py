@@ -30,7 +30,7 @@ def memory_table(network: LSM, image: Tensor) -> str:
     """Tabulate the memory of each recurrence on a picture (1, 3, H, W) in [0, 1], as Markdown."""
     from lsm.ablation.memory import QUANTILES, measure_memory
 
-    columns = [f"{what} {quantile:.0%}" for what in ("|a|", "tokens") for quantile in QUANTILES]
+    columns = [f"{what} {quantile:.0%}" for what in ("size of a,", "tokens,") for quantile in QUANTILES]
     head = ["recurrence", *columns, "longest state"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for item in measure_memory(network, image):
