@@ -1,4 +1,4 @@
-"""The same bits from separate processes; what other numbers of threads change is in docs/trust.md."""
+"""The same bits from separate processes; what other numbers of threads change is in docs/robustness.md."""
 
 import os
 import subprocess

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import random
 import shutil
 import signal
@@ -69,7 +70,8 @@ class _Trial:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    # Unlike rglob, os.walk minds no folder that goes away meanwhile.
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
 def _start(command: Command, output: Path) -> subprocess.Popen[str]:
