@@ -9,6 +9,9 @@ from typing import Any
 
 from lsm.errors import OptionError, shown
 
+LARGEST = 2**53
+"""Beyond it, neither floats nor torch hold every whole number."""
+
 
 def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
     """Raise unless a value has the type of an option.
@@ -20,7 +23,7 @@ def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
         expected: int (no bool), float (an int too), bool, str, a tuple of these (a list too), or a dict (any mapping).
 
     Raises:
-        OptionError: On another type, or a float that is not finite.
+        OptionError: On another type, a float that is not finite, or an int beyond `LARGEST`.
     """
     kind = typing.get_origin(expected) or expected
     if kind is dict:
@@ -38,3 +41,5 @@ def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
         raise OptionError(f"Option {name} of {owner} must be of type {expected.__name__}, not {shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise OptionError(f"Option {name} of {owner} must be finite, not {value}.")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise OptionError(f"Option {name} of {owner} is too large: {shown(value)}.")

@@ -118,10 +118,13 @@ def build(state: Mapping[str, Tensor], header: str | None = None, semantics: str
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(f"The parameter {name!r} holds numbers that are not finite.")
     weights[CONFIG_KEY] = encode_config(config)
-    with torch.device("meta"):
-        model = LSM(config)
     try:
+        with torch.device("meta"):
+            model = LSM(config)
         model = model.to_empty(device="cpu").reset_buffers()
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"The network of its configuration cannot be built: {first_line(error)[:200]}") from error
+    try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         details = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
