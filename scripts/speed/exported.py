@@ -1,58 +1,75 @@
-"""Time an exported network beside the network itself: torch, a saved program of torch, onnxruntime in fp32 and fp16."""
+"""Time exported networks beside the network itself: torch, a saved program, onnxruntime in fp32 and in fp16.
+
+    python scripts/speed/exported.py --clock cpu
+
+Each form is first compared with the network. Presets without embedded weights have random ones.
+"""
 
 from __future__ import annotations
 
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import torch
 import typer
+from measuring import Row, check, in_turns, picture, show, write
+from torch import Tensor
 
-from lsm.cli import user_errors
+from lsm import LSM
+from lsm.export.onnx_file import export_onnx
+from lsm.export.program import export_program
+from lsm.inference.models import open_model
+from lsm.inference.onnx_network import OnnxNetwork
+
+TOLERANCES = {"torch": 1e-6, "saved program": 1e-4, "ONNX fp32": 1e-4, "ONNX fp16": 5e-3}
 
 
-def compare(
-    models: Annotated[str, typer.Option(help="Weights or presets at a scale, comma-separated.")] = "tiny-x4,light-x4",
-    sizes: Annotated[str, typer.Option(help="Sides of square inputs.")] = "64,128",
-    runs: Annotated[int, typer.Option(help="Interleaved runs; the least time of each is printed.")] = 5,
-    threads: Annotated[int, typer.Option(help="Threads of each engine.")] = 1,
+def forms_of(network: LSM) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Export a network in every form and load each again."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export_program(network, folder / "a.pt2")
+        for precision in ("fp32", "fp16"):
+            export_onnx(network, folder / f"{precision}.onnx", precision, sizes=[])
+        return {
+            "torch": network,
+            "saved program": torch.export.load(folder / "a.pt2").module(),
+            "ONNX fp32": OnnxNetwork(folder / "fp32.onnx"),
+            "ONNX fp16": OnnxNetwork(folder / "fp16.onnx"),
+        }
+
+
+def main(
+    models: str = "tiny-x4,light-x4",
+    sizes: str = "64,128",
+    image: Path | None = None,
+    threads: int = 1,
+    repeats: int = 5,
+    clock: str = "wall",
+    out: Path | None = None,
 ) -> None:
-    """Print one line a network and size: milliseconds of each form on the CPU."""
-    from lsm.export.onnx_file import export_onnx
-    from lsm.export.program import export_program
-    from lsm.inference.models import open_model
-    from lsm.inference.onnx_network import OnnxNetwork
-
+    """Print the milliseconds of each form and write them; `--clock` is wall or cpu."""
+    torch.manual_seed(0)
     torch.set_num_threads(threads)
-    typer.echo(f"torch {torch.__version__}, {threads} thread(s), least of {runs}, milliseconds")
-    for name in models.split(","):
-        network, _ = open_model(name)
-        with tempfile.TemporaryDirectory() as folder:
-            export_program(network, Path(folder, "a.pt2"))
-            for precision in ("fp32", "fp16"):
-                export_onnx(network, Path(folder, f"{precision}.onnx"), precision, sizes=[])
-            forms = {
-                "torch": network,
-                "program": torch.export.load(Path(folder, "a.pt2")).module(),
-                "onnx fp32": OnnxNetwork(Path(folder, "fp32.onnx")),
-                "onnx fp16": OnnxNetwork(Path(folder, "fp16.onnx")),
-            }
-        for side in map(int, sizes.split(",")):
-            image = torch.rand(1, 3, side, side)
-            least = dict.fromkeys(forms, float("inf"))
-            with torch.inference_mode():
-                for run in range(runs + 1):
-                    for form, call in forms.items():
-                        start = time.perf_counter()
-                        call(image)
-                        if run:  # the first warms up
-                            least[form] = min(least[form], time.perf_counter() - start)
-            row = ", ".join(f"{form} {seconds * 1e3:.0f}" for form, seconds in least.items())
-            typer.echo(f"{name}, {side}×{side}: {row}")
+    rows: list[Row] = []
+    with torch.inference_mode():
+        for name in models.split(","):
+            network, _ = open_model(name)
+            with torch.inference_mode(False):
+                forms = forms_of(network)
+            for side in map(int, sizes.split(",")):
+                pixels = picture(image, side, side)
+                expected = network(pixels)
+                for form, call in forms.items():
+                    check(call(pixels), expected, TOLERANCES[form], f"{form} of {name} at {side}x{side}")
+                times = in_turns([partial(call, pixels) for call in forms.values()], repeats, clock)
+                least = {f"{form}, ms": round(1000 * min(kept)) for form, kept in zip(forms, times, strict=True)}
+                rows.append({"network": name, "input": f"{side}×{side}", **least})
+    show(rows)
+    write(out, "exported", {"threads": threads, "clock": clock, "image": str(image or "astronaut")}, {"forms": rows})
 
 
 if __name__ == "__main__":
-    with user_errors():
-        typer.run(compare)
+    typer.run(main)
