@@ -35,7 +35,9 @@ def _kept(function: Callable[..., Kept]) -> Callable[..., Kept]:
     def call(*args: Any) -> Kept:
         return cached(*args)
 
-    return torch.compiler.assume_constant_result(call)
+    # What torch.compiler.assume_constant_result does, which would import the whole compiler with this module.
+    call._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return call
 
 
 @_kept

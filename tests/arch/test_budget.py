@@ -1,9 +1,9 @@
 import pytest
+from mixer_plan import SMALLER
 
 from lsm.arch.budget import count_parameters, match_parameters
 from lsm.arch.config import preset_config
 from lsm.errors import OptionError
-from scripts.mixer_plan import SMALLER
 
 
 @pytest.mark.parametrize("name", ["lru", "fnet", "gfnet", "wavelet", "performer", "spectral-conv", "fno-block"])
