@@ -40,7 +40,8 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
             yield file
         _move(part, path, replace)
     except BaseException as error:  # Ctrl-C too must leave nothing behind
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there may be none, or nothing can be deleted here
+            part.unlink()
         if isinstance(error, OSError) and error.errno is not None:
             error.filename = str(path)  # none where the disk is full; else that of the unfinished file
         raise

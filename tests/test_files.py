@@ -57,6 +57,11 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "old"
 
 
+def test_errors_of_the_system_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing.a'"), atomic_file(tmp_path / "missing" / "a"):
+        pass
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_file_that_appeared_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
