@@ -17,16 +17,23 @@ from PIL import Image
 _GIGABYTE = 1 << 30
 
 
-def picture_bombs() -> dict[str, bytes]:
-    """Make pictures of a few megabytes or less that would take gigabytes or hours, by name with extension."""
+def picture_bombs(inflated: int = _GIGABYTE) -> dict[str, bytes]:
+    """Make small pictures that would take gigabytes or hours.
+
+    Args:
+        inflated: Bytes that the compressed parts inflate to.
+
+    Returns:
+        Files by name with extension.
+    """
     return {
         "wide.png": _png(200_000, 200_000),
         "megapixels.bmp": _bmp(60_000, 60_000),
         "scans.jpg": progressive_with(20_000),
-        "deflate.tif": tiff_with(zlib.compress(bytes(_GIGABYTE), 9), "zlib"),
-        "lzma.tif": tiff_with(lzma.compress(bytes(_GIGABYTE), preset=0), "lzma"),
-        "text.png": _png(8, 8, _chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(_GIGABYTE), 9))),
-        "profile.png": _png(8, 8, _chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(_GIGABYTE), 9))),
+        "deflate.tif": tiff_with(zlib.compress(bytes(inflated), 9), "zlib"),
+        "lzma.tif": tiff_with(lzma.compress(bytes(inflated), preset=0), "lzma"),
+        "text.png": _png(8, 8, _chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(inflated), 9))),
+        "profile.png": _png(8, 8, _chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(inflated), 9))),
     }
 
 
