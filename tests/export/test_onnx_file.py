@@ -66,10 +66,10 @@ def test_no_path_of_this_machine_is_in_the_file(onnx_files):
     assert b"site-packages" not in onnx_files["fp32"].path.read_bytes()
 
 
-def test_embedded_weights_in_both_precisions(tmp_path):
-    for precision, tolerance in (("fp32", 1e-5), ("fp16", 1e-4)):
-        report = export_onnx(load_model("tiny-x4"), tmp_path / "tiny.onnx", precision, sizes=[(33, 40)])
-        assert report.differences[33, 40] < tolerance
+def test_embedded_weights_in_halves_agree_at_the_sizes_that_the_command_checks(tmp_path):
+    report = export_onnx(load_model("tiny-x4"), tmp_path / "tiny.onnx", "fp16")
+    assert len(report.differences) == 5
+    assert max(report.differences.values()) < 1e-4
 
 
 def test_released_networks_take_the_most_probable_category(small, tmp_path):
@@ -84,11 +84,20 @@ def test_released_networks_take_the_most_probable_category(small, tmp_path):
     torch.testing.assert_close(file(image), file(image), atol=0, rtol=0)
 
 
-def test_other_orders_and_transitions(small, tmp_path):
-    model = small(depths=(2,), scan_order="cross-snake", transition="gate", modulation="mean_one", input_norm="unit")
-    assert export_onnx(model, tmp_path / "a.onnx", sizes=[(9, 14), (16, 5)]).path.is_file()
-    model = small(depths=(2,), reset=True, transition="renormalised")
-    assert export_onnx(model, tmp_path / "b.onnx", sizes=[(9, 14), (16, 5)]).path.is_file()
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scan_order": "bidirectional-snake", "transition": "gate", "modulation": "mean_one", "input_norm": "unit"},
+        {"scan_order": "column", "reset": False, "transition": "renormalised"},
+        {"reset": True, "transition": "power"},
+    ],
+    ids=lambda options: options.get("scan_order", "reset"),
+)
+def test_other_orders_and_transitions(small, tmp_path, options):
+    # One block, since each tells all; the sizes have more and fewer rows than columns.
+    model = small(depths=(1,), placement="mixer", **options)
+    report = export_onnx(model, tmp_path / "a.onnx", sizes=[(9, 14), (16, 5)])
+    assert max(report.differences.values()) < 1e-5
 
 
 def test_what_cannot_be_exported_is_refused(small, tmp_path):
