@@ -56,7 +56,12 @@ class Conv3(nn.Conv1d):
 
 def _block(channels_in: int, channels_out: int) -> nn.Sequential:
     """Two convolutions of three taps, each with ReLU; the length stays."""
-    return nn.Sequential(Conv3(channels_in, channels_out), nn.ReLU(), Conv3(channels_out, channels_out), nn.ReLU())
+    return nn.Sequential(
+        Conv3(channels_in, channels_out),
+        nn.ReLU(inplace=True),
+        Conv3(channels_out, channels_out),
+        nn.ReLU(inplace=True),
+    )
 
 
 class UNetLRUAudio(nn.Module):

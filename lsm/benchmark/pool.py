@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 
 import torch
 
+from lsm.allocator import keep_freed_memory
 from lsm.errors import InputError
 
 
@@ -45,6 +46,7 @@ def worker_pool(jobs: int, preload: str, threads: int = 1) -> Iterator[ProcessPo
 def _begin(threads: int) -> None:
     """Prepare a worker; it ends with the process that started it, even if that one is killed and can tell nobody."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -32,6 +32,9 @@ def main(argv: list[str] | None = None) -> None:
     Args:
         argv: The arguments after the program's name; those of the process by default.
     """
+    from lsm.allocator import keep_freed_memory
+
+    keep_freed_memory()
     with user_errors():
         app(args=argv, prog_name="lsm")
 

@@ -151,7 +151,7 @@ class LRU(nn.Module):
         drive_re, drive_im = self._drive(inputs).chunk(2, dim=-1)
         run = convolve_fft if self._takes_fft(inputs) else linear_scan
         states = run(transition, (drive_re, drive_im), state)
-        return self._readout(torch.cat(states, dim=-1), inputs), (states[0][:, -1], states[1][:, -1])
+        return self._readout(states, inputs), (states[0][:, -1], states[1][:, -1])
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Run one time step.
@@ -167,7 +167,7 @@ class LRU(nn.Module):
         drive_re, drive_im = self._drive(inputs).chunk(2, dim=-1)
         re = lambda_re * state[0] - lambda_im * state[1] + drive_re
         im = lambda_re * state[1] + lambda_im * state[0] + drive_im
-        return self._readout(torch.cat([re, im], dim=-1), inputs), (re, im)
+        return self._readout((re, im), inputs), (re, im)
 
     def _takes_fft(self, inputs: Tensor) -> bool:
         if self.method != "auto":
@@ -182,6 +182,9 @@ class LRU(nn.Module):
             weight = weight * self.gamma_log.exp().repeat(2)[:, None]
         return inputs @ weight.t()
 
-    def _readout(self, states: Tensor, inputs: Tensor) -> Tensor:
-        """Compute Re(C h) + D ⊙ u from states (…, 2N) and inputs (…, H)."""
-        return states.to(self.D.dtype) @ torch.cat([self.C_re, -self.C_im], dim=1).t() + self.D * inputs
+    def _readout(self, states: State, inputs: Tensor) -> Tensor:
+        """Compute Re(C h) + D ⊙ u from states, two tensors (…, N), and inputs (…, H)."""
+        re, im = (part.to(self.D.dtype).flatten(0, -2) for part in states)
+        # Sums that matrix products begin with: joining the two planes for one product would copy them.
+        outputs = torch.addmm((self.D * inputs).flatten(0, -2), re, self.C_re.t())
+        return torch.addmm(outputs, im, self.C_im.t(), alpha=-1).view_as(inputs)

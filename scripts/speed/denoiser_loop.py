@@ -15,6 +15,7 @@ import typer
 from measuring import in_turns
 from torch import Tensor
 
+from lsm.allocator import keep_freed_memory
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.sequence.lru import LRU, eigenvalues
 
@@ -36,6 +37,7 @@ class LoopLRU(LRU):
 
 def main(threads: int = 2, repeats: int = 7, clock: str = "wall") -> None:
     """Print a line for each width of the network."""
+    keep_freed_memory()  # as the `lsm` command does
     torch.set_num_threads(threads)
     second = torch.randn(1, 1, 16000)
     for features in ([16, 32, 64, 128], [8, 16, 32, 64], [4, 8, 16, 32, 64]):

@@ -15,6 +15,7 @@ from typing import Annotated
 import torch
 import typer
 
+from lsm.allocator import keep_freed_memory
 from lsm.audio.checkpoint import Denoiser, load_denoiser
 from lsm.audio.inference import open_stream
 from lsm.errors import OptionError
@@ -39,6 +40,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Length of each stream.", min=1)] = 10.0,
 ) -> None:
     """Print a table, as Markdown."""
+    keep_freed_memory()  # as the `lsm` command does
     torch.set_num_threads(1)
     denoiser = load_denoiser(model)
     if denoiser.latency is None:

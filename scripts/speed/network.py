@@ -20,6 +20,7 @@ from measuring import Row, check, hat_s, in_turns, picture, show, swinir, write
 from torch import Tensor, nn
 
 from lsm import create_model
+from lsm.allocator import keep_freed_memory
 from lsm.inference.memory import peak_memory
 from lsm.mixers import window_attention
 
@@ -85,6 +86,7 @@ def main(
 ) -> None:
     """Print the table and write it; `--sizes` are in low-resolution pixels, `--clock` is wall or cpu."""
     torch.manual_seed(0)
+    keep_freed_memory()  # as the `lsm` command does
     torch.set_num_threads(threads)
     rows: list[Row] = []
     with torch.inference_mode():

@@ -23,6 +23,7 @@ from measuring import Row, picture, show, write
 from torch import nn
 
 from lsm import load_model
+from lsm.allocator import keep_freed_memory
 from lsm.inference.batch import Watcher, upscale_files
 from lsm.inference.image_io import write_image
 from lsm.inference.jobs import Job
@@ -94,6 +95,7 @@ def main(
     threads: int = 2, image: Path | None = None, out: Path | None = None,
 ) -> None:  # fmt: skip
     """Profile one large picture and `count` small ones of `side` pixels."""
+    keep_freed_memory()  # as the `lsm` command does
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
     rows: list[Row] = []

@@ -1,0 +1,47 @@
+"""Freed memory stays with a program that asks for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is tuned")
+
+PROGRAM = """
+import resource, sys
+import torch
+from lsm.allocator import keep_freed_memory
+kept = sys.argv[1] == "keep" and keep_freed_memory()
+def work():
+    tensors = [torch.ones(2**22), torch.ones(2**23)]
+for _ in range(3):
+    work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    work()
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def run(what: str, **environment: str) -> tuple[bool, int]:
+    """Say whether memory is kept, and how many pages 20 times 48 MiB fetch after the first time."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-c", PROGRAM, what]
+    done = subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=True)
+    kept, faults = done.stdout.split()
+    return kept == "True", int(faults)
+
+
+def test_pages_are_fetched_once():
+    kept, faults = run("keep")
+    assert kept
+    assert faults < 500
+    assert run("leave")[1] > 10_000
+
+
+def test_what_the_environment_says_goes_first():
+    assert not run("keep", MALLOC_TRIM_THRESHOLD_="131072")[0]
