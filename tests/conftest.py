@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser import BROWSERS, find_browser
 from hypothesis import HealthCheck, settings
 
 # Few examples, always the same, in the suite; `scripts/stress.py properties` draws many.
@@ -34,3 +35,16 @@ def shared() -> Path:
     if not folder:
         pytest.skip("LSM_SHARED is not set: the parity fixtures and the test images are not part of the repository")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium that the system has."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
+    path = find_browser()
+    if path is None:
+        pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
+    with playwright.sync_playwright() as driver:
+        instance = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield instance
+        instance.close()

@@ -65,6 +65,7 @@ def user_errors() -> Iterator[None]:
 # Each group registers its commands here; the modules import heavy packages only when a command runs.
 from lsm.cli import benchmark as _benchmark  # noqa: E402
 from lsm.cli import data as _data  # noqa: E402
+from lsm.cli import demo as _demo  # noqa: E402
 from lsm.cli import denoise as _denoise  # noqa: E402
 from lsm.cli import doctor as _doctor  # noqa: E402
 from lsm.cli import export as _export  # noqa: E402
@@ -73,5 +74,5 @@ from lsm.cli import models as _models  # noqa: E402
 from lsm.cli import training as _training  # noqa: E402
 from lsm.cli import upscale as _upscale  # noqa: E402
 
-for _group in (_upscale, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _doctor):
+for _group in (_upscale, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _demo, _doctor):
     _group.register(app)

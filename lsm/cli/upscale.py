@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,6 @@ from lsm.errors import OptionError
 if TYPE_CHECKING:
     from lsm.inference.batch import Summary, Watcher
     from lsm.inference.jobs import Job
-    from lsm.inference.upscaler import Upscaler
 
 Inputs = Annotated[
     list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders (with all below them), or globs.")
@@ -98,6 +96,7 @@ def upscale(
     from lsm.inference.batch import upscale_files
     from lsm.inference.jobs import Naming, plan
     from lsm.inference.models import open_network, weights_for
+    from lsm.inference.provenance import described, processing_note
     from lsm.inference.upscaler import Upscaler
 
     if not (names := [*inputs, *more_inputs]):
@@ -110,30 +109,13 @@ def upscale(
     upscaler = Upscaler(
         open_network(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, alpha=alpha, seed=seed
     )
-    settings = _settings(weights, upscaler)
+    settings = described(weights, upscaler)
     with _progress(jobs, settings) as watcher:
         summary = upscale_files(
-            jobs, upscaler, note=f"{settings}, seed {seed}", max_pixels=int(max_megapixels * 1e6), watcher=watcher
+            jobs, upscaler, note=processing_note(settings, seed), max_pixels=int(max_megapixels * 1e6), watcher=watcher
         )
     _print_summary(summary, jobs, left_out)
     raise typer.Exit(summary.exit_code)
-
-
-def _settings(weights: str, upscaler: Upscaler) -> str:
-    """Say what made the results, enough to make them again."""
-    from lsm.inference.image_io import printable
-
-    try:
-        version = metadata.version("lsm-sr")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        version = "development"
-    name = printable(Path(weights).name if Path(weights).suffix else weights)
-    tile = upscaler.max_tile
-    tiles = f"tiles of at most {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
-    ensemble = ", ensemble" if upscaler.ensemble else ""
-    engine = f" in {upscaler.model.engine}" if isinstance(getattr(upscaler.model, "engine", None), str) else ""
-    place = f"{upscaler.precision}{engine} on {upscaler.device}"
-    return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"
 
 
 @contextlib.contextmanager

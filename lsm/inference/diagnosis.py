@@ -46,6 +46,7 @@ EXTRAS = {
     "report": Extra(("matplotlib",), "the plots of a benchmark's report"),
     "audio": Extra(("soundfile", "soxr", "pystoi"), "`lsm denoise` and its training"),
     "pesq": Extra(("pesq",), "perceptual quality of denoised speech"),
+    "demo": Extra(("gradio",), "`lsm demo`, the page in a browser"),
     "lmdb": Extra(("lmdb",), "`lsm data prepare --lmdb`"),
 }
 

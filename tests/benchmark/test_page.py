@@ -1,7 +1,6 @@
 """The report's page in a real browser."""
 
 import dataclasses
-import shutil
 
 import pytest
 
@@ -11,19 +10,6 @@ from lsm.benchmark.runner import Plan, run
 from lsm.benchmark.settings import Settings
 
 LOCAL = ("file:", "data:")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
-    path = next((found for found in map(shutil.which, BROWSERS) if found), None)
-    if path is None:
-        pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
-    with playwright.sync_playwright() as driver:
-        instance = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield instance
-        instance.close()
 
 
 @pytest.fixture(scope="module")

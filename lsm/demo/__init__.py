@@ -1,0 +1,1 @@
+"""The web demo, extra `demo`: the same upscaling as `lsm upscale`, with a picture to look at."""

@@ -1,0 +1,104 @@
+"""The demo's page. Imports gradio, so it is itself imported only where the page is served."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lsm.demo.visits import Visits
+from lsm.demo.work import Choice, upscale_upload
+from lsm.errors import InputError, LSMError
+from lsm.inference.device import PRECISIONS
+from lsm.inference.encoding import EXTENSIONS
+
+QUEUE = 16  # visitors who may wait; one is served at a time, since one picture fills memory and processor
+TILES = [("auto: what fits the memory", "auto"), ("none: the picture whole", "0"), "64", "128", "256", "512"]
+SYSTEM_FONT = ("system-ui", "sans-serif")
+THEME = gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=SYSTEM_FONT, font_mono=("monospace",))
+STYLE = ".gradio-container {max-width: 1180px !important; margin: auto} footer {display: none !important}"
+
+
+def build_page(visits: Visits, models: Sequence[str], device: str, max_pixels: int) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        visits: Where files go.
+        models: To choose from; the first is chosen at the start.
+        device: Where networks run.
+        max_pixels: Larger pictures are refused.
+    """
+    with gr.Blocks(title="LSM super-resolution", analytics_enabled=False, delete_cache=(600, 86400)) as page:
+        gr.Markdown(
+            "# LSM super-resolution\n"
+            f"Drop a picture of up to {max_pixels / 1e6:g} megapixels. It is upscaled on this machine, as by "
+            "`lsm upscale`, and deleted when you close the page."
+        )
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                upload = gr.File(label="Picture", file_types=list(EXTENSIONS), height=140, elem_id="upload")
+                model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
+                scale = gr.Slider(1, 8, value=4, step=0.5, label="Scale", elem_id="scale")
+                tile = gr.Dropdown(TILES, value="auto", label="Tile", info="In pixels of the input.", elem_id="tile")
+                precision = gr.Radio(list(PRECISIONS), value="fp32", label="Precision", elem_id="precision")
+                start = gr.Button("Upscale", variant="primary", elem_id="start")
+            with gr.Column(scale=2, min_width=480):
+                slider = gr.ImageSlider(
+                    label="Bicubic (left) and LSM (right)", type="filepath", interactive=False, height=560,
+                    max_height=560, buttons=["fullscreen"], elem_id="slider",
+                )  # fmt: skip
+                said = gr.Textbox(label="Result", lines=2, interactive=False, elem_id="said")
+                download = gr.DownloadButton("Download", interactive=False, elem_id="download")
+
+        def uploaded(file: str | None, request: gr.Request) -> None:
+            if file is not None:
+                visits.note_upload(_visit(request), Path(file))
+
+        def ended(request: gr.Request) -> None:
+            visits.end(_visit(request))
+
+        def upscale(
+            file: str | None,
+            model: str,
+            scale: float,
+            tile: str,
+            precision: str,
+            request: gr.Request,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008  (gradio finds it by this default)
+        ) -> tuple[Any, ...]:
+            try:
+                if file is None:
+                    raise InputError("Which picture? Drop one first.")
+                visits.note_upload(_visit(request), Path(file))
+                progress(0, desc="Upscaling")
+                outcome = upscale_upload(
+                    Path(file),
+                    visits.new_folder(_visit(request)),
+                    Choice(model, scale, tile, precision),
+                    device=device,
+                    max_pixels=max_pixels,
+                    progress=lambda done, total: progress((done, total), desc="Upscaling", unit="tiles"),
+                )
+            except (LSMError, OSError) as error:
+                raise gr.Error(html.escape(str(error), quote=False), duration=30, print_exception=False) from error
+            shown = str(outcome.before), str(outcome.after)
+            return shown, outcome.said, gr.DownloadButton(value=str(outcome.result), interactive=True)
+
+        upload.upload(uploaded, upload, None, show_progress="hidden", queue=False, api_visibility="private")
+        start.click(
+            upscale,
+            [upload, model, scale, tile, precision],
+            [slider, said, download],
+            show_progress_on=slider,
+            api_visibility="private",
+        )
+        page.unload(ended)
+    return page.queue(max_size=QUEUE, default_concurrency_limit=1)
+
+
+def _visit(request: gr.Request) -> str:
+    """Name the visit: one page, open in one tab."""
+    return request.session_hash or ""
