@@ -36,6 +36,7 @@ RECURRENCE_FIELDS = (
 INPUT_NORMS = ("learned", "unit")
 MODULATIONS = ("softmax", "mean_one", "none")
 PLACEMENTS = ("alternate", "attention", "mixer")
+DICTIONARIES = ("block", "shared")
 CATEGORIES = ("gumbel", "argmax")
 HEADS = ("light", "classical")
 STARTS = ("random", "bilinear")
@@ -76,6 +77,8 @@ class LSMConfig:
         scan_order: "category" or a spatial order, see `lsm.mixers.scan_order.directions`.
         reset: Whether the state starts from zero in each category.
         enhancement: Whether half of the mixer's channels are the dictionary's enhancement.
+        dictionary: "block" (each mixer has prototypes of its own) or "shared" (one set for the network, which each
+            mixer looks up with maps of its own).
         placement: "alternate" (window attention in even blocks, the mixer in odd ones), or one of them in every block:
             "attention" or "mixer".
         categories: "gumbel" or "argmax": how tokens get their category in training.
@@ -111,6 +114,7 @@ class LSMConfig:
     scan_order: str = ""
     reset: bool = False
     enhancement: bool = True
+    dictionary: str = "block"
     placement: str = "alternate"
     categories: str = "gumbel"
     temperature: float = 1.0
@@ -141,6 +145,7 @@ class LSMConfig:
             ("modulation", MODULATIONS),
             ("placement", PLACEMENTS),
             ("categories", CATEGORIES),
+            ("dictionary", DICTIONARIES),
             ("head", HEADS),
             ("start", STARTS if self.head == "light" else STARTS[:1]),
             ("upscale", SCALES if self.head == "classical" else SCALES[:3]),
@@ -166,6 +171,10 @@ class LSMConfig:
                 "the mixers cml and attention take the options of the network itself, not mixer_options",
             ),
             (self.semantics == "released" and self.mixer != "cml", "released semantics need the mixer cml"),
+            (
+                self.dictionary == "shared" and (self.mixer != "cml" or self.placement == "attention"),
+                "a shared dictionary needs the mixer cml",
+            ),
             (not self.depths or min(self.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
             (len(self.rgb_mean) != self.in_chans, "rgb_mean must hold one value a channel"),
             (

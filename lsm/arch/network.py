@@ -15,6 +15,7 @@ from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig, preset_config
 from lsm.arch.heads import HEADS, LightHead
 from lsm.mixers.layout import to_image, to_tokens
 from lsm.mixers.registry import build_mixer
+from lsm.mixers.semantic import SemanticModulation
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.window_attention import WindowAttention
 
@@ -76,9 +77,11 @@ class LSM(nn.Module):
         self.head.start_bilinear(self.config.upscale)
 
     def reset_buffers(self) -> LSM:
-        """Fill the buffers that no file holds, e.g. after `to_empty`; returns the network itself."""
+        """Fill the buffers that no file holds and join a shared dictionary, e.g. after `to_empty`; returns itself."""
         with torch.no_grad():
             self.mean.copy_(torch.tensor(self.config.rgb_mean).view_as(self.mean))
+        if self.config.dictionary == "shared":
+            _share_dictionary(self.groups)
         return self
 
     def get_extra_state(self) -> Tensor:
@@ -191,6 +194,13 @@ def _build_block(config: LSMConfig, group: int, index: int, drop_path: float) ->
     shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
     mixer = _window_attention(config, shifted) if attends else _build_mixer(config, shifted)
     return Block(config.embed_dim, mixer, config.mlp_hidden(mixer=not attends), drop_path)
+
+
+def _share_dictionary(groups: nn.Module) -> None:
+    """Let all mixers look up the first one's prototypes; a state dict names them once for each mixer."""
+    first, *others = (module for module in groups.modules() if isinstance(module, SemanticModulation))
+    for unit in others:
+        unit.dictionary = first.dictionary
 
 
 def _window_attention(config: LSMConfig, shifted: bool) -> WindowAttention:

@@ -140,7 +140,8 @@ def save_model(model: LSM, path: str | Path, metadata: Mapping[str, str] | None 
         path: Where; replaced if it exists.
         metadata: More lines for the header, e.g. `training_set`, `iterations`, `licence`.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # Cloned, since the format has no tensors under two names, as a shared dictionary is.
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     header = {"format": "pt", "architecture": "LSM", "config": json.dumps(model.config.to_dict())}
     content = safetensors_bytes(state, {**header, **(metadata or {})})
     with atomic_file(Path(path)) as file:

@@ -3,7 +3,11 @@ import torch
 
 from lsm import LSM, create_model
 from lsm.arch import PRESETS, preset_config
+from lsm.errors import OptionError
+from lsm.mixers.semantic import SemanticModulation
 from lsm.mixers.window_attention import WindowAttention
+from lsm.weights import load_model
+from lsm.weights.load import save_model
 
 PUBLISHED_PARAMETERS = {
     "light": {2: 763_344, 3: 771_459, 4: 782_820},
@@ -123,6 +127,29 @@ def test_bilinear_start_enlarges_bilinearly(scale):
 def test_network_is_one_class_built_from_a_configuration():
     config = preset_config("tiny", 3)
     assert LSM(config).config is config
+
+
+def test_a_shared_dictionary_is_one_parameter_also_after_a_file(tmp_path):
+    model, own = small(dictionary="shared"), small()
+    units = [module for module in model.modules() if isinstance(module, SemanticModulation)]
+    assert len(units) > 1
+    counts = [sum(parameter.numel() for parameter in each.parameters()) for each in (model, own)]
+    assert counts[1] - counts[0] == (len(units) - 1) * units[0].dictionary.numel()
+    image = torch.rand(1, 3, 9, 11)
+    model.train()(image).square().mean().backward()
+    with torch.no_grad():
+        units[0].dictionary -= 0.1 * units[0].dictionary.grad.sign()
+    assert all(torch.equal(unit.dictionary, units[0].dictionary) for unit in units)
+    save_model(model, tmp_path / "shared.safetensors")
+    loaded = load_model(tmp_path / "shared.safetensors")
+    assert sum(parameter.numel() for parameter in loaded.parameters()) == counts[0]
+    with torch.no_grad():
+        assert torch.equal(loaded(image), model.eval()(image))
+
+
+def test_a_shared_dictionary_needs_the_cml():
+    with pytest.raises(OptionError, match="dictionary"):
+        small(dictionary="shared", mixer="fnet")
 
 
 def test_checkpointing_draws_the_same_random_numbers_again():
