@@ -76,6 +76,10 @@ class TokenMixer(nn.Module):
         """Mix tokens (B, L, C) whose shape is checked; the size of a sequence is (1, L)."""
         raise NotImplementedError
 
+    def penalty(self) -> Tensor | None:
+        """Return a scalar that training adds to the loss; None for none."""
+        return None
+
     def on_grid(self, tokens: Tensor, size: Size) -> Tensor:
         """Lay tokens out for transforms along the axes between batch and channels: (B, H, W, C), or (B, T, C)."""
         return tokens if self.sequence else tokens.unflatten(1, size)

@@ -21,6 +21,7 @@ from lsm.errors import CheckpointError, LSMError
 from lsm.inference.image_io import write_image
 from lsm.inference.picture import from_tensor
 from lsm.inference.upscaler import Upscaler
+from lsm.mixers.base import TokenMixer
 from lsm.training import checkpoints
 from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
 from lsm.training.metrics import applicable, measure
@@ -46,7 +47,9 @@ class LSMModel(SRModel):
         super().init_training_settings()
         if self.ema_decay > 0 and not self.opt["path"]["strict_load_g"]:
             self.model_ema(0)  # what the file lacks was drawn twice, once for each network
-        self.get_bare_model(self.net_g).checkpoint_blocks(self.opt["train"]["checkpointing"])
+        bare = self.get_bare_model(self.net_g)
+        bare.checkpoint_blocks(self.opt["train"]["checkpointing"])
+        self.penalised = [m for m in bare.modules() if isinstance(m, TokenMixer) and m.penalty() is not None]
         self.accumulate: int = self.opt["train"]["accumulate"]
         self.autocast_dtype = torch.bfloat16 if self.opt["use_amp"] else None
 
@@ -119,7 +122,7 @@ class LSMModel(SRModel):
         self.batch_names = list(data.get("gt_path", data["lq_path"]))
 
     def optimize_parameters(self, current_iter: int) -> None:
-        """Do one step of the optimizer on the batch, in `accumulate` parts.
+        """Do one step of the optimizer on the batch, in `accumulate` parts; what mixers penalise is not in the log.
 
         Raises:
             DivergenceError: If the loss or its gradient is not finite; the weights are then still those of the step
@@ -137,8 +140,10 @@ class LSMModel(SRModel):
                 with torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
                     output = self.net_g(low)
                 loss = self.cri_pix(output.float(), high) * (len(low) / len(self.lq))
+                total += loss.detach()
+                if last:
+                    loss = sum((cast(torch.Tensor, mixer.penalty()) for mixer in self.penalised), loss)
                 loss.backward()
-            total += loss.detach()
         value = self._mean_over_processes(total, current_iter)
         self._check_gradient(current_iter)
         self.optimizer_g.step()

@@ -16,9 +16,9 @@ from lsm.training.options import read_options
 def build(content, option_file):
     """Build a model from the small training's options with some of them changed."""
 
-    def make(**train):
+    def make(network=None, **train):
         content["train"] |= train
-        content["network_g"] = SMALL_NETWORK | {"drop_path_rate": 0.0, "categories": "argmax"}
+        content["network_g"] = SMALL_NETWORK | {"drop_path_rate": 0.0, "categories": "argmax"} | (network or {})
         options = read_options(option_file(content)) | {"dist": False, "rank": 0, "world_size": 1, "is_train": True}
         torch.manual_seed(0)
         return build_model(options)
@@ -55,6 +55,23 @@ def test_accumulation_equals_the_whole_batch(build, batch):
     for other in gradients[1:]:
         for expected, found in zip(gradients[0], other, strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_a_mixer_penalises_is_in_the_gradient_once(build, batch, parts):
+    gradients, filters = [], []
+    for factor in (0.0, 0.5):
+        options = {"height": 4, "width": 4, "std": 0.5, "regularization": factor}
+        model = build({"mixer": "gfnet-adaptive", "mixer_options": options}, accumulate=parts)
+        filters.append([p for name, p in model.net_g.named_parameters() if name.endswith("filter.weight")])
+        starts = [weight.detach().clone() for weight in filters[-1]]
+        model.feed_data(batch)
+        model.optimize_parameters(1)
+        gradients.append([weight.grad for weight in filters[-1]])
+    assert starts
+    for start, without, with_penalty in zip(starts, *gradients, strict=True):
+        # 0.5 times the mean over the numel/2 complex numbers
+        torch.testing.assert_close(with_penalty - without, 2 * start / start.numel(), rtol=1e-3, atol=1e-6)
 
 
 def test_ema_follows_the_weights(build, batch):
