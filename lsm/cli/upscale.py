@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lsm.cli.optional_value import OptionalAddress
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
     from lsm.inference.batch import Summary, Watcher
     from lsm.inference.jobs import Job
+    from lsm.inference.recipe import Recipe
 
 Inputs = Annotated[
-    list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders (with all below them), or globs.")
+    list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders (with all below them), globs, or URLs.")
 ]
 MoreInputs = Annotated[list[str], typer.Option("-i", "--input", help="The same as an INPUT; may be repeated.")]
 Output = Annotated[
-    Path, typer.Option("-o", "--output", help="Folder for the results; for one picture also the result's name.")
+    str,
+    typer.Option("-o", "--output", help="Folder for the results; for one picture also the result's name; or a URL."),
 ]
 Model = Annotated[
     str | None,
@@ -67,12 +69,30 @@ Seed = Annotated[int, typer.Option("--seed", help="For networks that draw random
 MaxMegapixels = Annotated[
     float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger inputs: decompression bombs.")
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Spread the work over a Ray cluster: HOST:PORT, auto (the default) or local.",
+        show_default=False,
+    ),
+]
+RayCpus = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-cpus",
+        "--ray_cpus",
+        help="Processors for each worker on the cluster.",
+        show_default="torch's threads here",
+    ),
+]
 
 
 def upscale(
     inputs: Inputs = [],  # noqa: B006  (typer reads it, nothing writes it)
     more_inputs: MoreInputs = [],  # noqa: B006
-    output: Output = Path("results"),
+    output: Output = "results",
     model: Model = None,
     scale: Scale = None,
     suffix: Suffix = "out",
@@ -88,34 +108,53 @@ def upscale(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     max_megapixels: MaxMegapixels = 128,
+    ray: Ray = None,
+    ray_cpus: RayCpus = None,
 ) -> None:
     """Upscale pictures: PNG, JPEG, WebP, TIFF, BMP, of 8 or 16 bits, grey or colour, with or without transparency.
 
     Exit code: 0 all done, 1 some files failed (they are named), 2 wrong usage, 130 interrupted.
     """
-    from lsm.inference.batch import upscale_files
     from lsm.inference.jobs import Naming, plan
-    from lsm.inference.models import open_network, weights_for
-    from lsm.inference.provenance import described, processing_note
-    from lsm.inference.upscaler import Upscaler
+    from lsm.inference.models import weights_for
+    from lsm.inference.recipe import Recipe
+    from lsm.inference.remote import any_path
 
     if not (names := [*inputs, *more_inputs]):
         raise OptionError("Which pictures? Name files, folders or globs: lsm upscale photo.jpg -o results")
     if fp32 and precision != "fp32":
         raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
-    naming = Naming(output, suffix, ext, drop_alpha=alpha == "drop")
+    if ray_cpus is not None and ray is None:
+        raise OptionError("--ray-cpus is for --ray; without it torch takes all processors, or OMP_NUM_THREADS of them.")
+    naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
     jobs, left_out = plan(names, naming, skip_existing=skip_existing, overwrite=overwrite)
-    weights = weights_for(model, scale)
-    upscaler = Upscaler(
-        open_network(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, alpha=alpha, seed=seed
-    )
-    settings = described(weights, upscaler)
-    with _progress(jobs, settings) as watcher:
-        summary = upscale_files(
-            jobs, upscaler, note=processing_note(settings, seed), max_pixels=int(max_megapixels * 1e6), watcher=watcher
-        )
+    recipe = Recipe(weights_for(model, scale), tile, tile_overlap, precision, device, ensemble, scale, alpha, seed)
+    max_pixels = int(max_megapixels * 1e6)
+    summary = _run(jobs, recipe, max_pixels) if ray is None else _run_on_ray(jobs, recipe, max_pixels, ray, ray_cpus)
     _print_summary(summary, jobs, left_out)
     raise typer.Exit(summary.exit_code)
+
+
+def _run(jobs: Sequence[Job], recipe: Recipe, max_pixels: int) -> Summary:
+    """Do the jobs in this process."""
+    from lsm.inference.batch import upscale_files
+
+    upscaler = recipe.build()
+    settings = recipe.describe(upscaler)
+    with _progress(jobs, settings) as watcher:
+        note = f"{settings}, seed {recipe.seed}"
+        return upscale_files(jobs, upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+
+
+def _run_on_ray(jobs: Sequence[Job], recipe: Recipe, max_pixels: int, address: str, cpus: int | None) -> Summary:
+    """Do the jobs on a cluster."""
+    from lsm.inference import cluster
+
+    with cluster.connected(address):
+        workers = cluster.Cluster(recipe, cpus)
+        with _progress(jobs, workers.settings) as watcher:
+            note = f"{workers.settings}, seed {recipe.seed}"
+            return workers.upscale_files(jobs, note=note, max_pixels=max_pixels, watcher=watcher)
 
 
 @contextlib.contextmanager
@@ -171,4 +210,4 @@ def _print_summary(summary: Summary, jobs: Sequence[Job], left_out: Sequence[Job
 
 def register(app: typer.Typer) -> None:
     """Add the command to the `lsm` command."""
-    app.command()(upscale)
+    app.command(cls=OptionalAddress)(upscale)

@@ -7,7 +7,6 @@ three are in memory. Each picture is computed by itself: in a batch its last bit
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from lsm.inference.image_io import MAX_PIXELS, printable, read_image, write_imag
 from lsm.inference.jobs import Job
 from lsm.inference.metadata import with_processing_note
 from lsm.inference.picture import Picture
+from lsm.inference.remote import exists
 from lsm.inference.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class _Run:
 
     def read(self, job: Job) -> Picture:
         """Read one file after a check that its result can be written; in the reading thread."""
-        if not job.replace and os.path.exists(job.target):  # noqa: PTH110  (Path's raises on names too long)
+        if not job.replace and exists(job.target):
             raise InputError(f"{printable(job.target)}: exists by now; another run has made it.")
         picture = read_image(job.source, self.max_pixels)
         size = self.upscaler.output_size(*picture.pixels.shape[:2])
@@ -132,7 +132,7 @@ class _Run:
         try:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{printable(job.target.parent)}: cannot be made: {error.strerror}.") from error
+            raise InputError(f"{printable(job.target.parent)}: cannot be made: {error.strerror or error}.") from error
         return picture
 
     def upscale(self, job: Job, reading: Future[Picture], writer: ThreadPoolExecutor) -> None:

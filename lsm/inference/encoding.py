@@ -13,6 +13,7 @@ from lsm.errors import InputError, OptionError, unknown_name
 from lsm.inference.metadata import KEPT_TAGS, fitting_profile
 from lsm.inference.picture import Picture, to_depth
 from lsm.inference.png16 import write_png16
+from lsm.inference.remote import RemotePath
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ EXTENSIONS = {
 QUALITY = 95  # of lossy files; chroma is kept at full resolution in JPEG, which halving would blur
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path | RemotePath) -> Format:
     """Give the format that a name's extension asks for.
 
     Raises:

@@ -22,16 +22,17 @@ from lsm.files import atomic_file
 from lsm.inference.decoding import FORMATS, decode, may_have_alpha
 from lsm.inference.encoding import EXTENSIONS, encode, format_of
 from lsm.inference.picture import Picture
+from lsm.inference.remote import RemotePath, any_path
 
 MAX_PIXELS = 128_000_000
 """Default limit of pixels read: above the largest camera's 102 megapixels, below what a bomb needs."""
 
 
-def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
+def read_image(path: str | os.PathLike[str] | RemotePath, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture.
 
     Args:
-        path: Of a PNG, JPEG, WebP, TIFF or BMP file, whatever its extension.
+        path: Of a PNG, JPEG, WebP, TIFF or BMP file, whatever its extension; or its URL.
         max_pixels: Larger pictures are refused before they are decompressed.
 
     Returns:
@@ -40,7 +41,7 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Pi
     Raises:
         InputError: In one line, with the name, if the file is missing, empty, damaged, too large or not a picture.
     """
-    path = Path(path)
+    path = any_path(path)
     try:
         if path.exists() and not path.is_file():  # reading a pipe or a device might never end
             raise InputError(f"{printable(path)}: cannot be read: it is no plain file.")
@@ -65,11 +66,11 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Pi
         raise InputError(f"{printable(path)}: damaged or cut off ({reason or type(error).__name__}).") from error
 
 
-def write_image(path: str | os.PathLike[str], picture: Picture | np.ndarray, replace: bool = True) -> None:
+def write_image(path: str | os.PathLike[str] | RemotePath, picture: Picture | np.ndarray, replace: bool = True) -> None:
     """Write a picture, whole or not at all; the extension says the format.
 
     Args:
-        path: Its folder must exist.
+        path: Of the file to make, or its URL; its folder must exist.
         picture: A picture, or its pixels: (H, W) or (H, W, 1-4), uint8 or uint16.
         replace: Whether a file of that name may be replaced; else it is left, and writing fails.
 
@@ -77,12 +78,12 @@ def write_image(path: str | os.PathLike[str], picture: Picture | np.ndarray, rep
         OptionError: On an unknown extension.
         InputError: If the format cannot hold the picture, or the file cannot be written.
     """
-    path = Path(path)
+    path = any_path(path)
     if isinstance(picture, np.ndarray):
         picture = Picture(picture[..., None] if picture.ndim == 2 else picture)
     form = format_of(path)
     try:
-        with atomic_file(path, replace) as file:
+        with path.new_file(replace) if isinstance(path, RemotePath) else atomic_file(path, replace) as file:
             encode(picture, form, file)
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
@@ -95,23 +96,24 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.n
     return read_image(path, max_pixels).rgb()
 
 
-def has_alpha(path: str | os.PathLike[str]) -> bool:
+def has_alpha(path: str | os.PathLike[str] | RemotePath) -> bool:
     """Tell from a file's head whether the picture has alpha; false if it cannot be read."""
     with contextlib.suppress(Exception), _quiet_decoders():
-        if Path(path).is_file():  # opening a pipe might never end
-            with Image.open(path, formats=FORMATS) as image:
+        path = any_path(path)
+        if path.is_file():  # opening a pipe might never end
+            with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 return may_have_alpha(image)
     return False
 
 
-def is_image_name(path: Path) -> bool:
+def is_image_name(path: Path | RemotePath) -> bool:
     """Tell whether a name has the extension of a picture."""
     return path.suffix.lower() in EXTENSIONS
 
 
-def printable(path: str | os.PathLike[str]) -> str:
+def printable(path: str | os.PathLike[str] | RemotePath) -> str:
     """Give a file's name as text that any terminal takes: bytes that are no UTF-8, and controls, as escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsencode(path.url if isinstance(path, RemotePath) else path).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from lsm.errors import InputError, OptionError
 from lsm.inference.encoding import EXTENSIONS, format_of
 from lsm.inference.image_io import has_alpha, is_image_name, printable
+from lsm.inference.remote import AnyPath, RemotePath, any_path, exists
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Job:
         replace: Whether a file of that name may be replaced, even if it appears while the work is done.
     """
 
-    source: Path
-    target: Path
+    source: AnyPath
+    target: AnyPath
     replace: bool = False
 
 
@@ -39,7 +40,7 @@ class Naming:
         drop_alpha: Whether outputs have no transparency. Else a transparent picture becomes a PNG instead of a JPEG.
     """
 
-    output: Path
+    output: AnyPath
     suffix: str = "out"
     ext: str = "auto"
     drop_alpha: bool = False
@@ -50,7 +51,7 @@ class Naming:
         if Path(self.suffix).name != self.suffix:
             raise OptionError(f"Suffix {self.suffix!r} must be part of a name, not of a path.")
 
-    def target(self, source: Path, place: Path) -> Path:
+    def target(self, source: AnyPath, place: Path) -> AnyPath:
         """Name the output of `source`, which lies at `place` in the input's tree."""
         ext = source.suffix if self.ext == "auto" else f".{self.ext.lstrip('.')}"
         ext = ext if ext.lower() in EXTENSIONS else ".png"
@@ -66,7 +67,7 @@ def plan(
     """Find all pictures and name their outputs.
 
     Args:
-        inputs: Files, folders (searched recursively for pictures) and glob patterns (`**` too).
+        inputs: Files, folders (searched recursively for pictures), glob patterns (`**` too), and URLs of the first two.
         naming: How outputs are named.
         skip_existing: Leave out jobs whose output is there.
         overwrite: Allow outputs that are there, even the input itself, to be replaced.
@@ -80,19 +81,19 @@ def plan(
     """
     if skip_existing and overwrite:
         raise OptionError("--skip-existing and --overwrite exclude each other.")
-    single = len(inputs) == 1 and Path(inputs[0]).is_file()
+    single = len(inputs) == 1 and any_path(inputs[0]).is_file()
     if is_image_name(naming.output) and not naming.output.is_dir():
         if not single:
             raise OptionError(f"{printable(naming.output)} names one picture; several inputs need a folder as output.")
-        jobs = [Job(Path(inputs[0]), _named_output(naming), overwrite)]
+        jobs = [Job(any_path(inputs[0]), _named_output(naming), overwrite)]
     else:
         found = _find(inputs, naming.output)
         jobs = [Job(source, naming.target(source, place), overwrite) for source, place in found]
     if naming.suffix:
-        jobs = _without_own_outputs(jobs, {_key(Path(name)) for name in inputs})
+        jobs = _without_own_outputs(jobs, {_key(any_path(name)) for name in inputs})
     _check_collisions(jobs, overwrite)
     _check_folder(naming.output if jobs[0].target != naming.output else naming.output.parent)
-    there = [job for job in jobs if os.path.exists(job.target)]  # noqa: PTH110  (Path's raises on names too long)
+    there = _done(jobs, naming.output)
     if there and not skip_existing and not overwrite:
         others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
         raise OptionError(f"{printable(there[0].target)}{others} already; use --overwrite or --skip-existing.")
@@ -100,19 +101,22 @@ def plan(
     return [job for job in jobs if job not in left_out], left_out
 
 
-def _named_output(naming: Naming) -> Path:
+def _named_output(naming: Naming) -> AnyPath:
     """Check that the name of a single output does not contradict the other options."""
     if naming.ext != "auto" and format_of(naming.output) != EXTENSIONS[f".{naming.ext.lstrip('.')}".lower()]:
         raise OptionError(f"Output {printable(naming.output)} is no .{naming.ext.lstrip('.')} file, as --ext asks for.")
     return naming.output
 
 
-def _find(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
+def _find(inputs: Sequence[str], output: AnyPath) -> list[tuple[AnyPath, Path]]:
     """Find the pictures with their places in the tree of their input, each once, sorted."""
-    found: dict[str, tuple[Path, Path]] = {}
+    found: dict[str, tuple[AnyPath, Path]] = {}
     for name in inputs:
-        path = Path(name)
-        if path.is_dir():
+        path = any_path(name)
+        hits: Sequence[tuple[AnyPath, Path]]
+        if isinstance(path, RemotePath):
+            hits = _remote_pictures(path, output)
+        elif path.is_dir():
             hits = [(file, file.relative_to(path)) for file in _pictures_below(path, output)]
             if not hits:
                 raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP pictures in this folder.")
@@ -124,10 +128,10 @@ def _find(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
             raise InputError(f"{printable(path)}: no such file or folder.")
         for source, place in hits:
             found.setdefault(_key(source), (source, place))
-    return sorted(found.values())
+    return sorted(found.values(), key=lambda hit: (isinstance(hit[0], RemotePath), hit))
 
 
-def _pictures_below(folder: Path, output: Path) -> Iterable[Path]:
+def _pictures_below(folder: Path, output: AnyPath) -> Iterable[Path]:
     """Walk a folder for names of pictures, past hidden files and the output folder, if that lies deeper inside.
 
     Links to folders are followed, but no folder is entered twice.
@@ -144,7 +148,36 @@ def _pictures_below(folder: Path, output: Path) -> Iterable[Path]:
         yield from (Path(place, name) for name in files if not name.startswith(".") and is_image_name(Path(name)))
 
 
-def _matches(pattern: str, output: Path) -> list[tuple[Path, Path]]:
+def _remote_pictures(path: RemotePath, output: AnyPath) -> list[tuple[AnyPath, Path]]:
+    """Find the picture of a URL, or those below it, past hidden names and the output folder, if that lies inside."""
+    try:
+        if path.is_file():
+            return [(path, Path(path.name))]
+        files = [(file, Path(file.url.removeprefix(f"{path}/"))) for file in path.files()]
+    except OSError as error:
+        raise InputError(f"{printable(path)}: cannot be searched: {error.strerror or error}.") from error
+    own = f"{output}/" if _key(output) != _key(path) else None
+    hits: list[tuple[AnyPath, Path]] = [
+        (file, place)
+        for file, place in files
+        if is_image_name(place)
+        and not any(part.startswith(".") for part in place.parts)
+        and not (own and file.url.startswith(own))
+    ]
+    if not hits:
+        raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP pictures there.")
+    return hits
+
+
+def _done(jobs: Sequence[Job], output: AnyPath) -> list[Job]:
+    """Give the jobs whose output is there. A store lists all at once, where a question for each would take long."""
+    if not isinstance(output, RemotePath) or len(jobs) == 1:
+        return [job for job in jobs if exists(job.target)]
+    there = set(output.files())
+    return [job for job in jobs if job.target in there]
+
+
+def _matches(pattern: str, output: AnyPath) -> list[tuple[Path, Path]]:
     """Expand a glob pattern; places are relative to its part before the first wildcard."""
     fixed = []
     for part in Path(pattern).parts:
@@ -182,8 +215,10 @@ def _check_collisions(jobs: list[Job], overwrite: bool) -> None:
             raise OptionError(f"{printable(job.source)} would be overwritten; use a --suffix, or --overwrite if meant.")
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made or written to, before hours of work."""
+def _check_folder(folder: AnyPath) -> None:
+    """Refuse a folder that cannot be made or written to, before hours of work; a store is not asked."""
+    if isinstance(folder, RemotePath):
+        return
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
@@ -193,6 +228,6 @@ def _check_folder(folder: Path) -> None:
         raise OptionError(f"The folder {printable(existing)} cannot be written to; choose another output with -o.")
 
 
-def _key(path: Path) -> str:
+def _key(path: AnyPath) -> str:
     """Give what two names of one file have in common."""
-    return os.path.normcase(os.path.realpath(path))
+    return path.url if isinstance(path, RemotePath) else os.path.normcase(os.path.realpath(path))

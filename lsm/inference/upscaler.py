@@ -158,6 +158,11 @@ class Upscaler:
             self._tile = fitting_tile(self._bytes_per_pixel(), self._budget, self.window)
         return self._tile
 
+    @max_tile.setter
+    def max_tile(self, side: int) -> None:
+        """Take over the tile that another upscaler has chosen, so that both give the same bits."""
+        self._tile = side
+
     def _bytes_per_pixel(self) -> float:
         """Measure what the network needs for each low-resolution pixel, unless it says."""
         stated = getattr(self.model, "bytes_per_pixel", None)
