@@ -138,22 +138,24 @@ def upscale(
 def _run(jobs: Sequence[Job], recipe: Recipe, max_pixels: int) -> Summary:
     """Do the jobs in this process."""
     from lsm.inference.batch import upscale_files
+    from lsm.inference.provenance import described, processing_note
 
     upscaler = recipe.build()
-    settings = recipe.describe(upscaler)
+    settings = described(recipe.weights, upscaler)
     with _progress(jobs, settings) as watcher:
-        note = f"{settings}, seed {recipe.seed}"
+        note = processing_note(settings, recipe.seed)
         return upscale_files(jobs, upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
 
 
 def _run_on_ray(jobs: Sequence[Job], recipe: Recipe, max_pixels: int, address: str, cpus: int | None) -> Summary:
     """Do the jobs on a cluster."""
     from lsm.inference import cluster
+    from lsm.inference.provenance import processing_note
 
     with cluster.connected(address):
         workers = cluster.Cluster(recipe, cpus)
         with _progress(jobs, workers.settings) as watcher:
-            note = f"{workers.settings}, seed {recipe.seed}"
+            note = processing_note(workers.settings, recipe.seed)
             return workers.upscale_files(jobs, note=note, max_pixels=max_pixels, watcher=watcher)
 
 

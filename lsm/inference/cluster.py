@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -21,12 +22,10 @@ from lsm.errors import CheckpointError, LSMError, OptionError
 from lsm.inference.batch import Summary, Watcher
 from lsm.inference.image_io import printable
 from lsm.inference.jobs import Job
+from lsm.inference.provenance import described
 from lsm.inference.recipe import Recipe
-from lsm.inference.worker import Order, Worker, build
+from lsm.inference.worker import Ledger, Order, Worker, build
 from lsm.weights.locate import locate
-
-RETRIES = 2
-"""How often a picture is done again whose worker was killed."""
 
 
 @contextlib.contextmanager
@@ -45,11 +44,14 @@ def connected(address: str) -> Iterator[None]:
         import ray.data
     except ImportError as error:
         raise OptionError(f"--ray needs Ray: pip install 'lsm-sr[ray]' ({error}).") from error
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.ERROR)
     joined = ray.is_initialized()
     if not joined:
         starting: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         try:
-            ray.init(address=address, logging_level="warning", **starting)
+            ray.init(address=address, logging_level=logging.ERROR, **starting)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise OptionError(
@@ -71,7 +73,7 @@ class Cluster:
         threads: Processors that each takes on a CPU; torch's number of threads here by default.
 
     Attributes:
-        settings: What makes the results, see `Recipe.describe`; asked of one of the cluster's machines.
+        settings: What makes the results, see `lsm.inference.provenance.described`; asked of one of the cluster's machines.
 
     Raises:
         OptionError: If the cluster has not got what is asked for, or an option is wrong.
@@ -108,7 +110,7 @@ class Cluster:
         def describe(recipe: Recipe, weights: tuple[str, bytes], threads: int) -> tuple[str, int]:
             torch.set_num_threads(threads)
             upscaler = build(recipe, weights)
-            return recipe.describe(upscaler), upscaler.max_tile
+            return described(recipe.weights, upscaler), upscaler.max_tile
 
         task = ray.remote(**self.needs)(describe)
         try:
@@ -142,8 +144,6 @@ class Cluster:
             CheckpointError: If the network gives no finite numbers, which no other file would change.
             OptionError: If an output folder cannot be made.
         """
-        import ray
-
         watcher, summary = watcher or Watcher(), Summary()
         if not jobs:
             return summary
@@ -153,7 +153,7 @@ class Cluster:
         with _token(jobs) as token:
             order = Order(jobs, self.recipe, self.weights, self._tile, note, max_pixels, folder, token, self.threads)
             try:
-                for row in self._rows(ray.put(order), len(jobs)):
+                for row in self._rows(order):
                     if row["fatal"]:
                         raise CheckpointError(row["text"])
                     _note(summary, watcher, missing.pop(row["index"]), row["text"], row["good"])
@@ -161,30 +161,32 @@ class Cluster:
                 summary.interrupted = True
                 return summary
         for job in missing.values():
-            text = (
-                f"{printable(job.source)}: its worker was killed {RETRIES + 1} times, perhaps for memory; try --tile."
-            )
-            _note(summary, watcher, job, text, False)
+            _note(summary, watcher, job, f"{printable(job.source)}: its worker failed; Ray's logs say why.", False)
         return summary
 
-    def _rows(self, order: Any, count: int) -> Iterator[dict[str, Any]]:
-        """Let the pool of actors do the jobs; one a task, so that no job is lost or repeated for another's sake."""
+    def _rows(self, order: Order) -> Iterator[dict[str, Any]]:
+        """Let the pool of actors do the jobs, one a task; a task whose actor is killed is done by the next one."""
+        import ray
         from ray.data import ActorPoolStrategy, DataContext, from_items
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         context = DataContext.get_current().copy()
         context.enable_progress_bars = context.print_on_execution_start = False
-        context.max_errored_blocks = -1  # a job whose retries are used up leaves a gap, which the caller sees
+        context.max_errored_blocks = -1  # a job that fails in an unforeseen way leaves a gap, which the caller sees
+        context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0  # as there is no queue, it is not exceeded
+        count = len(order.jobs)
         size = min(self.size, count)
-        # A task that waits in an actor's queue when it is killed has a retry less, so there is no queue.
+        # Beside this process, so that it is lost only with the run itself.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        ledger = ray.remote(num_cpus=0, scheduling_strategy=here)(Ledger).remote(order)
+        # No queues at the actors: pictures differ in size, and none should wait behind a large one.
         pool = ActorPoolStrategy(min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=1)
         with DataContext.current(context):
             rows = from_items([{"index": index} for index in range(count)], override_num_blocks=count)
             yield from rows.map(
                 Worker,
-                fn_constructor_args=(order,),
+                fn_constructor_args=(ledger,),
                 compute=pool,
-                max_restarts=-1,
-                max_task_retries=RETRIES,
                 **self.needs,
             ).iter_rows()
 

@@ -47,6 +47,7 @@ EXTRAS = {
     "audio": Extra(("soundfile", "soxr", "pystoi"), "`lsm denoise` and its training"),
     "pesq": Extra(("pesq",), "perceptual quality of denoised speech"),
     "demo": Extra(("gradio",), "`lsm demo`, the page in a browser"),
+    "ray": Extra(("ray",), "`lsm upscale --ray`: the work spread over a cluster"),
     "lmdb": Extra(("lmdb",), "`lsm data prepare --lmdb`"),
 }
 

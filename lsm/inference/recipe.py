@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
-from lsm.inference.image_io import printable
 from lsm.inference.models import open_network
 from lsm.inference.upscaler import Upscaler
 
@@ -42,17 +40,3 @@ class Recipe:
         network = open_network(str(weights or self.weights))
         options = (self.tile, self.tile_overlap, self.precision, self.device, self.ensemble)
         return Upscaler(network, *options, scale=self.scale, alpha=self.alpha, seed=self.seed)
-
-    def describe(self, upscaler: Upscaler) -> str:
-        """Say what makes the results, enough to make them again, with what the upscaler chose by itself."""
-        try:
-            version = metadata.version("lsm-sr")
-        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-            version = "development"
-        name = printable(Path(self.weights).name if Path(self.weights).suffix else self.weights)
-        tile = upscaler.max_tile
-        tiles = f"tiles of at most {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
-        ensemble = ", ensemble" if upscaler.ensemble else ""
-        engine = f" in {upscaler.model.engine}" if isinstance(getattr(upscaler.model, "engine", None), str) else ""
-        place = f"{upscaler.precision}{engine} on {upscaler.device}"
-        return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from lsm.inference.jobs import Job
 from lsm.inference.recipe import Recipe
 from lsm.inference.remote import exists
 from lsm.inference.upscaler import Upscaler
+
+ATTEMPTS = 3
+"""How often a picture is begun, if its worker is killed each time."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +53,50 @@ class Order:
     threads: int
 
 
+class Ledger:
+    """An actor that hands out the order, and counts how often each job was begun, since Ray would try for ever."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self.begun: Counter[int] = Counter()
+
+    def order(self) -> Order:
+        """Give what a worker needs to know."""
+        return self._order
+
+    def begin(self, index: int) -> int:
+        """Count and return the attempts at a job, this one included."""
+        self.begun[index] += 1
+        return self.begun[index]
+
+
 class Worker:
     """An actor that does one job after the other; Ray Data calls it with rows."""
 
-    def __init__(self, order: Any) -> None:
+    def __init__(self, ledger: Any) -> None:
         import ray
 
-        self.order: Order = ray.get(order)
-        torch.set_num_threads(self.order.threads)
-        self.upscaler = build(self.order.recipe, self.order.weights)
-        self.upscaler.max_tile = self.order.tile
-        self.problem = _go_to(self.order.folder, self.order.token)
+        self.ledger = ledger
+        try:
+            self.order: Order = ray.get(ledger.order.remote())
+            torch.set_num_threads(self.order.threads)
+            self.upscaler = build(self.order.recipe, self.order.weights)
+            self.upscaler.max_tile = self.order.tile
+            self.problem = _go_to(self.order.folder, self.order.token)
+        except Exception as error:  # Ray would begin anew for ever, and nobody would hear why
+            self.problem = f"no upscaler on {socket.gethostname()}: {type(error).__name__}: {error}"
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Do the job of a row and return what became of it; `fatal` ends the whole run."""
+        import ray
+
         job = self.order.jobs[row["index"]]
         answer = {"index": row["index"], "good": False, "fatal": False, "text": f"{printable(job.source)}: "}
         if self.problem:
             return answer | {"text": answer["text"] + self.problem}
+        if ray.get(self.ledger.begin.remote(row["index"])) > ATTEMPTS:
+            reason = f"its worker was killed {ATTEMPTS} times, perhaps for memory; try a smaller --tile."
+            return answer | {"text": answer["text"] + reason}
         try:
             good, text = perform(job, self.upscaler, self.order.note, self.order.max_pixels)
         except CheckpointError as error:
