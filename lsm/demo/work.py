@@ -92,8 +92,10 @@ def upscale_upload(
     said = [_without_folders(line, source.parent, folder) for line in lines]
     if summary.failed:
         raise InputError(said[0])
-    before, after = write_previews(source, summary.done[0].target, folder)
-    return Outcome(summary.done[0].target, before, after, "\n".join([*said, settings]))
+    target = summary.done[0].target
+    assert isinstance(target, Path)  # not in a store, as `folder` is not
+    before, after = write_previews(source, target, folder)
+    return Outcome(target, before, after, "\n".join([*said, settings]))
 
 
 def write_previews(source: Path, result: Path, folder: Path) -> tuple[Path, Path]:

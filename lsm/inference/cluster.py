@@ -73,7 +73,7 @@ class Cluster:
         threads: Processors that each takes on a CPU; torch's number of threads here by default.
 
     Attributes:
-        settings: What makes the results, see `lsm.inference.provenance.described`; asked of one of the cluster's machines.
+        settings: What makes the results, see `lsm.inference.provenance`; asked of one of the cluster's machines.
 
     Raises:
         OptionError: If the cluster has not got what is asked for, or an option is wrong.
