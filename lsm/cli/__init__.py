@@ -73,6 +73,7 @@ from lsm.cli import mixers as _mixers  # noqa: E402
 from lsm.cli import models as _models  # noqa: E402
 from lsm.cli import training as _training  # noqa: E402
 from lsm.cli import upscale as _upscale  # noqa: E402
+from lsm.cli import video as _video  # noqa: E402
 
-for _group in (_upscale, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _demo, _doctor):
+for _group in (_upscale, _video, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _demo, _doctor):
     _group.register(app)

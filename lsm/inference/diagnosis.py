@@ -48,6 +48,7 @@ EXTRAS = {
     "pesq": Extra(("pesq",), "perceptual quality of denoised speech"),
     "demo": Extra(("gradio",), "`lsm demo`, the page in a browser"),
     "ray": Extra(("ray",), "`lsm upscale --ray`: the work spread over a cluster"),
+    "video": Extra(("av",), "`lsm upscale-video`"),
     "lmdb": Extra(("lmdb",), "`lsm data prepare --lmdb`"),
 }
 

@@ -1,0 +1,187 @@
+"""`lsm upscale-video`: videos and numbered frames in, larger videos out."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lsm.cli.upscale import (
+    Device,
+    Ensemble,
+    Fp32,
+    Model,
+    Overwrite,
+    Precision,
+    Scale,
+    Seed,
+    Tile,
+    TileOverlap,
+    upscale,
+)  # fmt: skip
+from lsm.errors import OptionError
+
+if TYPE_CHECKING:
+    from lsm.video.convert import Report
+    from lsm.video.source import Source
+
+Input = Annotated[
+    str, typer.Argument(metavar="IN", help="A video; or a folder, glob or pattern (frame_%04d.png) of numbered frames.")
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--output", help="The video: .mp4, .mov, .mkv or .webm. For frames also a folder.", show_default=False
+    ),
+]
+Fps = Annotated[str | None, typer.Option("--fps", help="Frames a second, for frames into a video: 25, 30000/1001.")]
+CodecName = Annotated[str, typer.Option("--codec", help="libx264, libx265, libsvtav1, libvpx-vp9, or ffv1 (lossless).")]
+Crf = Annotated[
+    int | None, typer.Option("--crf", help="Constant quality, less is better.", show_default="18 for libx264")
+]
+Preset = Annotated[str | None, typer.Option("--preset", help="The codec's effort.", show_default="medium for libx264")]
+PixelFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--pixel-format", "--pixel_format", "--pix-fmt", "--pix_fmt",
+        help="As FFmpeg names it.", show_default="yuv420p; yuv420p10le for deeper videos",
+    ),
+]  # fmt: skip
+Audio = Annotated[str, typer.Option("--audio", help="copy, or drop.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on after an unfinished run.")]
+Segment = Annotated[
+    int, typer.Option("--segment", help="Frames that are lost at most when a run is stopped.", min=1, max=10000)
+]
+
+
+def upscale_video(
+    source: Input,
+    output: Output,
+    model: Model = None,
+    scale: Scale = None,
+    fps: Fps = None,
+    codec: CodecName = "libx264",
+    crf: Crf = None,
+    preset: Preset = None,
+    pixel_format: PixelFormat = None,
+    audio: Audio = "copy",
+    tile: Tile = "auto",
+    tile_overlap: TileOverlap = 32,
+    precision: Precision = "fp32",
+    fp32: Fp32 = False,
+    device: Device = "auto",
+    ensemble: Ensemble = False,
+    overwrite: Overwrite = False,
+    restart: Restart = False,
+    segment: Segment = 48,
+    seed: Seed = 0,
+) -> None:
+    """Upscale a video frame by frame; sound, times of frames and colours stay as they are.
+
+    A run that was stopped goes on when the same command is given again. Exit code: 0 done, 2 wrong usage or input,
+    130 interrupted.
+    """
+    from lsm.video import require_av
+
+    require_av()
+    from lsm.inference.models import open_network, weights_for
+    from lsm.inference.provenance import described
+    from lsm.inference.upscaler import Upscaler
+    from lsm.video.convert import upscale_video as convert
+    from lsm.video.encoding import Encoding
+    from lsm.video.join import CONTAINERS, container_of
+    from lsm.video.sequence import find_frames, is_sequence
+
+    if is_sequence(source) and fps is None:
+        if output.suffix.lower() in CONTAINERS:
+            raise OptionError(f"How many frames a second? {output} needs --fps; a folder as output does not.")
+        upscale(
+            list(map(str, find_frames(source))), output=str(output), model=model, scale=scale, suffix="", tile=tile,
+            tile_overlap=tile_overlap, precision=precision, fp32=fp32, device=device, ensemble=ensemble,
+            skip_existing=not overwrite, overwrite=overwrite, seed=seed,
+        )  # fmt: skip
+    if fp32 and precision != "fp32":
+        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    if audio not in ("copy", "drop"):
+        raise OptionError(f"--audio {audio!r} is neither copy nor drop.")
+    container_of(output)
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise OptionError(f"{output} is the input; give the result another name.")
+    encoding = Encoding(codec, crf, preset, pixel_format)
+    video = _open_source(source, fps)
+    weights = weights_for(model, scale)
+    upscaler = Upscaler(open_network(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, seed=seed)
+    start = time.monotonic()
+    with _progress(described(weights, upscaler)) as progress:
+        report = convert(
+            video, output, upscaler, encoding,
+            keep_audio=audio == "copy", overwrite=overwrite, restart=restart, segment=segment, progress=progress,
+        )  # fmt: skip
+    _print_report(report, output, time.monotonic() - start)
+
+
+def _open_source(source: str, fps: str | None) -> Source:
+    """Open a video, or frames that --fps makes one of."""
+    from lsm.video.file import VideoFile
+    from lsm.video.sequence import PictureSequence, find_frames, is_sequence, parse_rate
+
+    if is_sequence(source):
+        return PictureSequence(find_frames(source), parse_rate(fps or ""))
+    if fps is not None:
+        raise OptionError("--fps is for folders of frames; a video keeps its times.")
+    return VideoFile(Path(source))
+
+
+@contextlib.contextmanager
+def _progress(settings: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for the frames with the time to go; on Ctrl-C say how to go on."""
+    from rich import progress
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(escape(settings))
+    columns = (
+        progress.TextColumn("frames"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        task: progress.TaskID | None = None
+
+        def advanced(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                if done:
+                    console.print(f"Going on after frame {done} of a run before.")
+                task = bars.add_task("frames", total=total, completed=done)
+            bars.update(task, completed=done, total=total)
+
+        try:
+            yield advanced
+        except KeyboardInterrupt:
+            console.print("The finished segments are kept; the same command goes on with them.")
+            raise
+
+
+def _print_report(report: Report, output: Path, seconds: float) -> None:
+    from lsm.inference.image_io import printable
+
+    made = (
+        f"{report.frames} frames, {report.found} of them from a run before"
+        if report.found
+        else f"{report.frames} frames"
+    )
+    typer.echo(f"{printable(output)}  {report.width}×{report.height}, {made}, {seconds:.1f} s", err=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the `lsm` command."""
+    app.command("upscale-video")(upscale_video)

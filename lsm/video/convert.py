@@ -1,0 +1,164 @@
+"""A video enlarged frame by frame: reading, the network and writing at the same time, and never anew from the start."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from lsm.errors import OptionError
+from lsm.files import only_process
+from lsm.inference.image_io import printable
+from lsm.inference.onnx_network import OnnxNetwork
+from lsm.inference.picture import Picture
+from lsm.inference.upscaler import Upscaler
+from lsm.video.colour import coded_colours
+from lsm.video.encoding import Encoding, Shape, coded_size
+from lsm.video.join import check_container, join
+from lsm.video.segments import Segments, SegmentWriter, read_numbers
+from lsm.video.source import Frame, Source
+
+SEGMENT = 48
+"""Frames a segment: what is lost at most when a run is stopped."""
+
+_AHEAD = 2  # frames read before they are needed, and frames that wait to be written
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was made.
+
+    Attributes:
+        width: Of the video.
+        height: Likewise.
+        frames: In it.
+        found: Frames that a run before had made.
+    """
+
+    width: int
+    height: int
+    frames: int
+    found: int
+
+
+def upscale_video(
+    source: Source,
+    target: Path,
+    upscaler: Upscaler,
+    encoding: Encoding | None = None,
+    *,
+    keep_audio: bool = True,
+    overwrite: bool = False,
+    restart: bool = False,
+    segment: int = SEGMENT,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Enlarge a video.
+
+    Frames are computed one by one, as pictures are. What is finished lies in segments in a hidden folder beside the
+    target; the same call goes on there after a run that was stopped, whatever stopped it.
+
+    Args:
+        source: A `VideoFile` or a `PictureSequence`.
+        target: The video to make; its extension says the container.
+        upscaler: Does the work. An automatic tile size is that of the first run.
+        encoding: How to code the result.
+        keep_audio: Whether the source's sound is copied.
+        overwrite: Whether a file of that name may be replaced.
+        restart: Whether segments of a run before are deleted instead of used.
+        segment: Frames a segment.
+        progress: Called with frames done and all frames, at the start and after each.
+
+    Returns:
+        What was made.
+
+    Raises:
+        InputError: If a frame is damaged.
+        OptionError: If the target exists, cannot hold the result, or an unfinished run had other settings.
+    """
+    encoding = encoding or Encoding()
+    if target.exists() and not overwrite:
+        raise OptionError(f"{printable(target)} exists already; use --overwrite.")
+    facts = source.facts if keep_audio else replace(source.facts, audio=None)
+    pixel_format = encoding.format_for(facts.deep)
+    size = coded_size(*upscaler.output_size(facts.height, facts.width), pixel_format)
+    shape = Shape(size[1], size[0], pixel_format, coded_colours(facts.colours, pixel_format))
+    check_container(target, encoding, shape, facts)
+    segments = Segments(target)
+    plan = segments.begin(
+        {
+            "input": source.identity(),
+            "network": _identity(upscaler),
+            "encoding": {**asdict(encoding), "shape": asdict(shape), "segment": segment},
+            "chosen": {"tile": upscaler.tile_for(facts.height, facts.width)},
+        },
+        restart,
+    )
+    upscaler = copy.copy(upscaler)
+    upscaler.settle_tile(plan["chosen"]["tile"])
+    with only_process(segments.folder):
+        done = [read_numbers(file).frames for file in segments.files()]
+        progress(sum(done), facts.frames)
+        writer = SegmentWriter(segments, len(done), segment, encoding, shape, facts)
+        total = _make_segments(source, sum(done), upscaler, writer, progress)
+        join(segments.files(), target, encoding, shape, facts, overwrite)
+    segments.remove()
+    return Report(shape.width, shape.height, total, sum(done))
+
+
+def _make_segments(
+    source: Source, first: int, upscaler: Upscaler, writer: SegmentWriter, progress: Callable[[int, int], None]
+) -> int:
+    """Enlarge all frames from number `first`; a few are in memory at a time. Give the number of all frames."""
+    count = first
+    with ThreadPoolExecutor(1, "lsm-read") as reader, ThreadPoolExecutor(1, "lsm-write") as coder:
+        writing: deque[Future[None]] = deque()
+        try:
+            for frame in _ahead(reader, source.frames(first)):
+                pixels = upscaler.upscale_picture(Picture(frame.pixels)).pixels
+                writing.append(coder.submit(writer.add, Frame(pixels, frame.pts, frame.duration)))
+                if len(writing) > _AHEAD:
+                    writing.popleft().result()
+                count += 1
+                progress(count, max(count, source.facts.frames))
+            for future in writing:
+                future.result()
+            coder.submit(writer.finish).result()
+        except BaseException:
+            coder.shutdown(wait=True, cancel_futures=True)
+            raise
+    return count
+
+
+def _ahead(reader: ThreadPoolExecutor, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Give frames while the next ones are read."""
+    waiting = deque(reader.submit(next, frames, None) for _ in range(_AHEAD))
+    while (frame := waiting.popleft().result()) is not None:
+        waiting.append(reader.submit(next, frames, None))
+        yield frame
+
+
+def _identity(upscaler: Upscaler) -> dict[str, object]:
+    """Give what decides about the pixels: the weights and the settings."""
+    model, digest = upscaler.model, hashlib.sha256()
+    if isinstance(model, OnnxNetwork):
+        digest.update(model.path.read_bytes())
+    for name, values in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return {
+        "weights": digest.hexdigest(),
+        "scale": upscaler.scale,
+        "tile": "auto" if upscaler.auto else upscaler.max_tile,
+        "overlap": upscaler.tile_overlap,
+        "precision": upscaler.precision,
+        "device": upscaler.device.type,
+        "ensemble": upscaler.ensemble,
+        "seed": upscaler.seed,
+    }

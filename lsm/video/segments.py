@@ -1,0 +1,189 @@
+"""The coded frames of an unfinished video, some at a time in a file, so that a run can go on where one was stopped.
+
+A segment is coded by itself and begins with a key frame: the joined video does not depend on where runs were stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from lsm.errors import CheckpointError, OptionError
+from lsm.files import atomic_file
+from lsm.inference.image_io import printable
+from lsm.video.colour import from_rgb
+from lsm.video.encoding import Encoding, Shape, open_encoder
+from lsm.video.source import Facts, Frame
+
+_PLAN = "plan.json"
+_NUMBERS = ("pts", "duration", "size", "key")
+
+
+class Segments:
+    """The folder of a video's segments: hidden, beside the video.
+
+    Args:
+        target: The video to be.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.folder = target.with_name(f".{target.name}.lsm-segments")
+
+    def begin(self, plan: Mapping[str, object], restart: bool) -> dict[str, Any]:
+        """Make the folder, or find that of a run before.
+
+        Args:
+            plan: All that decides about the result.
+            restart: Whether to delete what a run before has left.
+
+        Returns:
+            The plan of the run before, which may say more under "chosen", else the one given.
+
+        Raises:
+            OptionError: If the run before had another plan.
+        """
+        if restart:
+            self.remove()
+        file = self.folder / _PLAN
+        plain = json.loads(json.dumps(plan))
+        if file.exists():
+            found = json.loads(file.read_text())
+            differing = sorted(name for name in plain if name != "chosen" and plain[name] != found.get(name))
+            if differing:
+                raise OptionError(
+                    f"{printable(self.folder)} holds an unfinished run with another {' and '.join(differing)}; "
+                    f"repeat its settings to go on with it, or use --restart to begin anew."
+                )
+            return found
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_file(file) as opened:
+            opened.write(json.dumps(plain, indent=1).encode())
+        return plain
+
+    def files(self) -> list[Path]:
+        """Give the files of the finished segments, in order, up to the first that is missing."""
+        found: list[Path] = []
+        while (file := self.file(len(found))).exists():
+            found.append(file)
+        return found
+
+    def file(self, number: int) -> Path:
+        """Name the file of a segment."""
+        return self.folder / f"{number:06d}.safetensors"
+
+    def remove(self) -> None:
+        """Delete everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is known of the packets of a segment without their data; each (N,) int64, in the order of coding.
+
+    Attributes:
+        frames: How many frames were coded.
+        pts: When each is shown.
+        duration: For how long.
+        size: In bytes.
+        key: 1 for key frames.
+    """
+
+    frames: int
+    pts: np.ndarray
+    duration: np.ndarray
+    size: np.ndarray
+    key: np.ndarray
+
+
+def read_numbers(file: Path) -> Numbers:
+    """Read a segment's numbers.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    try:
+        with safe_open(file, "numpy") as opened:
+            values = {name: opened.get_tensor(name) for name in _NUMBERS}
+            return Numbers(int(opened.metadata()["frames"]), **values)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{printable(file)} is damaged ({error}); delete it, and the run makes it anew."
+        ) from error
+
+
+def read_packets(file: Path) -> Iterator[Packet]:
+    """Read a segment's packets, without their times of decoding."""
+    numbers = read_numbers(file)
+    with safe_open(file, "numpy") as opened:
+        data = opened.get_tensor("data").tobytes()
+    ends = np.cumsum(numbers.size)
+    for index, end in enumerate(ends):
+        packet = Packet(data[end - numbers.size[index] : end])
+        packet.pts, packet.duration = int(numbers.pts[index]), int(numbers.duration[index])
+        packet.is_keyframe = bool(numbers.key[index])
+        yield packet
+
+
+class SegmentWriter:
+    """Codes frames and writes them, a segment at a time; used by one thread.
+
+    Args:
+        segments: Where to.
+        number: Of the first segment to write.
+        length: Frames a segment.
+        encoding: How to code.
+        shape: Of the frames.
+        facts: Of the source.
+    """
+
+    def __init__(
+        self, segments: Segments, number: int, length: int, encoding: Encoding, shape: Shape, facts: Facts
+    ) -> None:
+        self._segments, self._number, self._length = segments, number, length
+        self._encoding, self._shape, self._facts = encoding, shape, facts
+        self._reformatter = VideoReformatter()
+        self._encoder: VideoCodecContext | None = None
+        self._packets: list[Packet] = []
+        self._frames: list[tuple[int, int]] = []
+
+    def add(self, frame: Frame) -> None:
+        """Code one frame."""
+        if self._encoder is None:
+            self._encoder = open_encoder(self._encoding, self._shape, self._facts)
+        shape = self._shape
+        coded = from_rgb(shape.padded(frame.pixels), shape.colours, shape.pixel_format, self._reformatter)
+        coded.pts, coded.duration, coded.time_base = frame.pts, frame.duration, self._facts.time_base
+        self._packets += self._encoder.encode(coded)
+        self._frames.append((frame.pts, frame.duration))
+        if len(self._frames) == self._length:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write the segment that is under way, if any."""
+        if self._encoder is None:
+            return
+        self._packets += self._encoder.encode(None)
+        durations, packets = dict(self._frames), self._packets
+        values = {
+            "pts": [packet.pts for packet in packets],
+            "duration": [durations.get(packet.pts or 0, 0) for packet in packets],
+            "size": [packet.size for packet in packets],
+            "key": [packet.is_keyframe for packet in packets],
+        }
+        arrays = {name: np.asarray(numbers, np.int64) for name, numbers in values.items()}
+        arrays["data"] = np.frombuffer(b"".join(map(bytes, packets)), np.uint8)
+        with atomic_file(self._segments.file(self._number)) as file:
+            file.write(save(arrays, {"frames": str(len(self._frames))}))
+        self._encoder, self._packets, self._frames = None, [], []
+        self._number += 1
