@@ -39,8 +39,11 @@ PLACEMENTS = ("alternate", "attention", "mixer")
 DICTIONARIES = ("block", "shared")
 CATEGORIES = ("gumbel", "argmax")
 HEADS = ("light", "classical")
-STARTS = ("random", "bilinear")
+STARTS = ("random", "bilinear", "identity")
 SCALES = (2, 3, 4, 8)
+TASKS = ("sr", "denoise", "jpeg")
+"""What a network is trained for: super-resolution; or at scale 1 to remove Gaussian noise, or JPEG's artefacts."""
+UNSHUFFLES = (1, 2, 4)
 LARGEST_WINDOW, MOST_WINDOW_TOKENS = 256, 4096
 """Beyond these, the pairs of a window's tokens, or the padding of a picture to whole windows, would fill any memory."""
 
@@ -50,7 +53,11 @@ class LSMConfig:
     """Everything that decides the architecture and what it computes; the defaults are LSM-light's at ×4.
 
     Attributes:
-        upscale: r, one of 2, 3, 4; 8 with the classical head.
+        upscale: r, one of 2, 3, 4; 8 with the classical head. 1 for the tasks of restoration, whose networks add what
+            they compute to their input.
+        task: One of `TASKS`.
+        unshuffle: Side of the squares of pixels that become one token, at scale 1: 2 or 4 for a network that is as
+            much faster as it has fewer tokens (as FFDNet does), 1 for a token a pixel.
         in_chans: Channels of the image, 3 (RGB).
         embed_dim: C, even.
         depths: Blocks in each residual group; even ones are WMS, odd ones CML.
@@ -87,10 +94,14 @@ class LSMConfig:
         mixer_options: Options of that mixer; "cml" and "attention" have none, they take the network's.
         mixer_mlp_ratio: `mlp_ratio` of the blocks with that mixer; a 0 stands for `mlp_ratio`.
         start: "random" (the paper's initial values), or with the light head "bilinear": the untrained network enlarges
-            bilinearly, so that a short training need not spend itself on learning the identity.
+            bilinearly, so that a short training need not spend itself on learning the identity. At scale 1 "identity",
+            which "bilinear" means there too: the untrained network returns its input. An empty one stands for
+            "identity" at scale 1, else for "random".
     """
 
     upscale: int = 4
+    task: str = "sr"
+    unshuffle: int = 1
     in_chans: int = 3
     embed_dim: int = 60
     depths: tuple[int, ...] = (6, 6, 6, 6)
@@ -121,7 +132,7 @@ class LSMConfig:
     mixer: str = "cml"
     mixer_options: dict[str, Any] = field(default_factory=dict, hash=False)
     mixer_mlp_ratio: float = 0.0
-    start: str = "random"
+    start: str = ""
 
     def __post_init__(self) -> None:
         """Normalise lists to tuples, and check what can be wrong.
@@ -135,6 +146,10 @@ class LSMConfig:
         set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
         set_field(self, "num_heads", self.num_heads // 2 * 2)
         set_field(self, "position_dim", self.position_dim or max(1, self.embed_dim // 2 // 4 // 4))
+        restores = self.upscale == 1
+        if restores:
+            set_field(self, "start", "identity" if self.start == "bilinear" else self.start or "identity")
+        set_field(self, "start", self.start or "random")
         if self.semantics not in SEMANTICS:
             raise OptionError(unknown_name("semantics of LSM", self.semantics, SEMANTICS))
         for name, value in SEMANTICS[self.semantics].items():
@@ -147,8 +162,10 @@ class LSMConfig:
             ("categories", CATEGORIES),
             ("dictionary", DICTIONARIES),
             ("head", HEADS),
-            ("start", STARTS if self.head == "light" else STARTS[:1]),
-            ("upscale", SCALES if self.head == "classical" else SCALES[:3]),
+            ("start", ("random", "identity") if restores else STARTS[: 2 if self.head == "light" else 1]),
+            ("upscale", (1, *(SCALES if self.head == "classical" else SCALES[:3]))),
+            ("task", TASKS),
+            ("unshuffle", UNSHUFFLES if restores else UNSHUFFLES[:1]),
         ):
             if getattr(self, name) not in known:
                 raise OptionError(unknown_name(f"{name} of LSM", getattr(self, name), map(str, known)))
@@ -161,6 +178,7 @@ class LSMConfig:
                 self.num_tokens != 4 * self.d_state,
                 "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C",
             ),
+            (restores != (self.task != "sr"), "scale 1 needs the task denoise or jpeg, and other scales the task sr"),
             (half_heads < 1 or self.embed_dim % (2 * half_heads), "embed_dim must be a multiple of the heads in use"),
             (
                 any(hidden < 2 or hidden % 2 for hidden in hiddens),
@@ -200,6 +218,11 @@ class LSMConfig:
         ):
             if wrong:
                 raise OptionError(f"LSM cannot be built: {why} (got {str(self)[:1000]}).")
+
+    @property
+    def tile_multiple(self) -> int:
+        """Side in input pixels of what all attention windows fit into: tiles of its multiples are cut as they are."""
+        return max(self.split_size) * self.unshuffle
 
     def mlp_hidden(self, *, mixer: bool) -> int:
         """Return the width of the gated MLP of the blocks with the mixer, or of those with window attention."""

@@ -21,7 +21,7 @@ class LightHead(nn.Sequential):
     Args:
         dim: C.
         channels: Of the image.
-        scale: r.
+        scale: r, from tokens to pixels of the output; at 1 there is nothing to shuffle.
     """
 
     def __init__(self, dim: int, channels: int, scale: int) -> None:
@@ -56,7 +56,7 @@ class ClassicalHead(nn.Sequential):
     Args:
         dim: C.
         channels: Of the image.
-        scale: r: 2, 3, 4 or 8.
+        scale: r, from tokens to pixels of the output: 1, 2, 3, 4 or 8.
     """
 
     WIDTH = 64

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lsm.arch.blocks import Block, ResidualGroup
 from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig, preset_config
 from lsm.arch.heads import HEADS, LightHead
+from lsm.arch.squares import Squares
 from lsm.mixers.layout import to_image, to_tokens
 from lsm.mixers.registry import build_mixer
 from lsm.mixers.semantic import SemanticModulation
@@ -41,7 +42,7 @@ def decode_config(data: Tensor) -> dict[str, Any]:
 
 
 class LSM(nn.Module):
-    """Single-image super-resolution: (B, 3, H, W) in [0, 1] → (B, 3, rH, rW), any H, W ≥ 1.
+    """Single-image super-resolution, or restoration at r = 1: (B, 3, H, W) in [0, 1] → (B, 3, rH, rW), any H, W ≥ 1.
 
     Args:
         config: The architecture and what it computes.
@@ -51,19 +52,29 @@ class LSM(nn.Module):
         super().__init__()
         self.config = config
         dim = config.embed_dim
-        self.shallow = nn.Conv2d(config.in_chans, dim, 3, padding=1)
+        self.squares = Squares(config.unshuffle)
+        self.shallow = nn.Conv2d(config.in_chans * config.unshuffle**2, dim, 3, padding=1)
         self.norm_in = nn.LayerNorm(dim)
         self.groups = nn.ModuleList(_build_groups(config))
         self.norm_out = nn.LayerNorm(dim)
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
-        self.head = HEADS[config.head](dim, config.in_chans, config.upscale)
+        self.head = HEADS[config.head](dim, config.in_chans, config.upscale * config.unshuffle)
         self.register_buffer("mean", torch.empty(1, config.in_chans, 1, 1), persistent=False)
         self.reset_buffers()
         self.apply(_init_weights)
         if config.start == "bilinear":
             self._start_bilinear()
+        elif config.start == "identity":
+            self._start_identity()
 
     mean: Tensor
+
+    def _start_identity(self) -> None:
+        """Let what is added to the input start at zero."""
+        last = [module for module in self.head if isinstance(module, nn.Conv2d)][-1]
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def _start_bilinear(self) -> None:
         """Carry the image itself in the first channels past the body, which starts weak, to a bilinear head."""
@@ -92,7 +103,7 @@ class LSM(nn.Module):
         """Ignore a configuration that is loaded: this network is built, and the shapes are checked by name."""
 
     def forward_features(self, image: Tensor) -> Tensor:
-        """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W)."""
+        """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W); of squares, (B, 3u², H, W)."""
         shallow = self.shallow(image)
         size = (image.shape[2], image.shape[3])
         tokens = self.norm_in(to_tokens(shallow))
@@ -103,7 +114,14 @@ class LSM(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Enlarge images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
         normalised = (image - self.mean) * self.config.img_range
+        if self.config.upscale == 1:
+            return image + self._correction(normalised) / self.config.img_range
         return self.head(self.forward_features(normalised)) / self.config.img_range + self.mean
+
+    def _correction(self, image: Tensor) -> Tensor:
+        """Compute what restores a normalised image (B, 3, H, W) when it is added to it."""
+        size = (image.shape[2], image.shape[3])
+        return self.squares.crop(self.head(self.forward_features(self.squares(image))), size)
 
     def checkpoint_blocks(self, enabled: bool = True) -> LSM:
         """Keep only the blocks' inputs for the gradient, and compute each block again on the way back.
@@ -169,7 +187,7 @@ def create_model(variant: str, scale: int = 4, semantics: str = "paper", **overr
 
     Args:
         variant: A preset: "tiny", "light", "s" or "base".
-        scale: r: 2, 3 or 4; 8 for presets with the classical head.
+        scale: r: 2, 3 or 4; 8 for presets with the classical head; 1 with a `task` of restoration.
         semantics: "paper", or "released" for what the published implementation computes.
         **overrides: Any other field of `LSMConfig`, e.g. `scan_order="hilbert"`.
 

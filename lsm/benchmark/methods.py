@@ -231,7 +231,7 @@ class ForeignNetwork(nn.Module):
         self.model = descriptor.model.eval()
         self.descriptor = descriptor
         multiple = max(descriptor.size_requirements.multiple_of, 8)
-        self.config = SimpleNamespace(upscale=descriptor.scale, split_size=(multiple, multiple))
+        self.config = SimpleNamespace(upscale=descriptor.scale, tile_multiple=multiple)
 
     def forward(self, image: Tensor) -> Tensor:
         """Enlarge (1, 3, H, W) in [0, 1] to (1, 3, rH, rW)."""

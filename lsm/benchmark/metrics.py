@@ -1,6 +1,7 @@
-"""PSNR and SSIM as the field measures super-resolution: the protocol `classical-sr-y`, and its RGB sibling.
+"""PSNR, SSIM and PSNR-B as the field measures super-resolution and restoration.
 
-Pure functions on uint8 `(H, W, 3)` RGB arrays; the only place where the protocol is written down is `PROTOCOL`.
+Pure functions on uint8 `(H, W, 3)` RGB arrays; the only places where the protocols are written down are
+`PROTOCOL` and `RESTORATION_PROTOCOLS`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,26 @@ Gaussian window of sigma 1.5, K1 0.01, K2 0.03, valid region only, float64; the 
 no self-ensemble unless the name ends in "+". classical-sr-rgb: the same on R, G and B, PSNR over all three together,
 SSIM as the mean of the three. What departs from this is in the name: -tiled-SIDE-OVERLAP, -bf16, -fp16."""
 
+RESTORATION_PROTOCOLS = {
+    "colour-denoising-rgb": """\
+white Gaussian noise of standard deviation sigma (in steps of 8 bits), independent in R, G and B, added to the 8-bit
+picture and neither clamped nor rounded; output clamped to [0, 1], times 255, rounded to uint8; no crop; PSNR over R, G
+and B together with peak 255, SSIM as the mean of the three; the mean of per-image values; whole images.""",
+    "colour-denoising-rgb-8bit": """\
+the same, but the noisy picture is clamped and rounded to uint8, as a file holds it.""",
+    "jpeg-grey": """\
+Y of BT.601 (MATLAB rgb2ycbcr, 16 to 235), rounded, is the picture; compressed as grey at quality q by Pillow (libjpeg);
+output clamped, times 255, rounded to uint8; no crop; PSNR with peak 255, SSIM, and PSNR-B with 8x8 blocks, on these
+grey values as they are (three equal channels, so `channel="rgb"`); the mean of per-image values; whole images.""",
+    "jpeg-colour-y": """\
+the colour picture compressed at quality q by Pillow with 4:2:0 subsampling; the same measures on Y of BT.601.""",
+}
+"""How restoration is measured, by the protocol's name; windows and constants of SSIM as in `PROTOCOL`."""
+
 Channel = Literal["y", "rgb"]
 CHANNELS: tuple[str, ...] = ("y", "rgb")
 
+_BLOCK = 8
 _WINDOW = 11
 _SIGMA = 1.5
 _C1 = (0.01 * 255) ** 2
@@ -84,6 +102,48 @@ def ssim(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y")
             f"the image has {a.shape[0]}x{a.shape[1]}."
         )
     return float(np.mean([_ssim_plane(planes_a[..., i], planes_b[..., i]) for i in range(planes_a.shape[2])]))
+
+
+def psnr_b(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y") -> float:
+    """Measure PSNR-B, which counts the blocking of JPEG as a further error (Yim & Bovik 2011, blocks of 8×8).
+
+    The blocking of `a` is how much more it jumps between blocks than within them, in squares, if it does:
+    BEF = log₂8 / log₂ min(H, W) · (D_between − D_within); PSNR-B = 10 log₁₀(255² / (MSE + BEF)).
+
+    Args:
+        a: `(H, W, 3)` RGB, uint8: the restored image; the measure is not symmetric.
+        b: The true image, of the same shape.
+        crop_border: Pixels left out at each side; blocks are counted from the corner of the whole image.
+        channel: `"y"` for luma, `"rgb"` for the mean over the three colours.
+
+    Returns:
+        Decibels, with peak 255; infinity for equal images without blocking.
+
+    Raises:
+        InputError: As for `psnr`, or fewer than 2 pixels are left on a side.
+        OptionError: The channel is unknown.
+    """
+    planes_a, planes_b = _planes(a, b, crop_border, channel)
+    if min(planes_a.shape[:2]) < 2:
+        raise InputError(f"PSNR-B needs at least 2x2 pixels after the crop; the image has {a.shape[0]}x{a.shape[1]}.")
+    blocking = np.mean([_blocking(planes_a[..., i], crop_border) for i in range(planes_a.shape[2])])
+    error = float(np.mean((planes_a - planes_b) ** 2) + blocking)
+    return float("inf") if error == 0 else float(10.0 * np.log10(255.0**2 / error))
+
+
+def _blocking(plane: np.ndarray, crop_border: int) -> float:
+    """Compute the blocking effect factor of a float64 plane `(H, W)`, cut out of a larger one."""
+    jumps, between = [], []
+    for axis in (0, 1):
+        squares = np.diff(plane, axis=axis) ** 2
+        edges = (np.arange(1, plane.shape[axis]) + crop_border) % _BLOCK == 0
+        jumps.append(squares.ravel())
+        between.append(np.broadcast_to(edges[:, None] if axis == 0 else edges, squares.shape).ravel())
+    jump, is_between = np.concatenate(jumps), np.concatenate(between)
+    if not is_between.any() or is_between.all():
+        return 0.0
+    excess = jump[is_between].mean() - jump[~is_between].mean()
+    return float(max(excess, 0.0) * np.log2(_BLOCK) / np.log2(min(plane.shape)))
 
 
 def _planes(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel) -> tuple[np.ndarray, np.ndarray]:

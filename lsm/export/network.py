@@ -9,7 +9,9 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from lsm.arch import LSM
+from lsm.arch.squares import Squares
 from lsm.errors import OptionError
+from lsm.export.squares import DynamicSquares
 from lsm.export.windows import DynamicWindowAttention, Plans
 from lsm.inference.device import PRECISIONS
 from lsm.mixers.window_attention import WindowAttention
@@ -52,7 +54,7 @@ def exportable(model: LSM, precision: str = "fp32") -> LSM:
                 parameter.copy_(parameter.to(PRECISIONS[precision]))
     plans = Plans()
     twin.register_forward_pre_hook(lambda module, arguments: plans.forget())
-    _replace_windows(twin, plans)
+    _replace_planned(twin, plans)
     return twin
 
 
@@ -71,10 +73,12 @@ def trace(model: LSM) -> ExportedProgram:
     return program
 
 
-def _replace_windows(module: nn.Module, plans: Plans) -> None:
-    """Put twins for dynamic sizes in the place of all window attentions."""
+def _replace_planned(module: nn.Module, plans: Plans) -> None:
+    """Put twins for dynamic sizes in the place of window attentions and of squares of pixels."""
     for name, child in module.named_children():
         if isinstance(child, WindowAttention):
             setattr(module, name, DynamicWindowAttention(child, plans))
+        elif isinstance(child, Squares):
+            setattr(module, name, DynamicSquares(child.side))
         else:
-            _replace_windows(child, plans)
+            _replace_planned(child, plans)

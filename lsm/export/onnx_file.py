@@ -145,7 +145,7 @@ def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) ->
         about: Of the weights.
     """
     config = model.config
-    window = max(config.split_size)
+    window = config.tile_multiple
     side = 2 * window
     image = torch.zeros(1, config.in_chans, side, side)
     with torch.inference_mode():

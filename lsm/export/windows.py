@@ -42,7 +42,7 @@ def dynamic_plan(size: Size, window: Size, shifted: bool) -> DynamicPlan:
     down, right = (h // 2, w // 2) if shifted else (0, 0)
     across = columns // w
 
-    number, place = torch.arange(_symbol(rows // h * across))[:, None], torch.arange(h * w)[None]
+    number, place = torch.arange(new_size(rows // h * across))[:, None], torch.arange(h * w)[None]
     y, x = number // across * h + place // w, number % across * w + place % w
     source_y, source_x = (y + down) % rows, (x + right) % columns
     order = torch.where((source_y < height) & (source_x < width), source_y * width + source_x, height * width)
@@ -56,7 +56,7 @@ def dynamic_plan(size: Size, window: Size, shifted: bool) -> DynamicPlan:
     return DynamicPlan(order, back, (region[:, None] != region[..., None]).float()[:, None] * SEPARATED)
 
 
-def _symbol(number: Tensor) -> Any:
+def new_size(number: Tensor) -> Any:
     """Turn a positive number into a size.
 
     Tracing takes it for a new symbol, not for an expression of the sides of the image, with which each check of a

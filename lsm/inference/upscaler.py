@@ -33,8 +33,8 @@ class Upscaler:
     gives slightly other results in tiles.
 
     Args:
-        model: Takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `split_size` (the
-            attention window). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
+        model: Takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple`
+            (what attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
         tile: Side of a tile in low-resolution pixels, rounded down to a multiple of the window; 0 runs pictures whole;
             "auto" takes one that fits the memory there is now, and pictures of no more pixels than that run whole.
         tile_overlap: Low-resolution pixels that neighbouring tiles share at least.
@@ -72,7 +72,7 @@ class Upscaler:
         self.precision = _precision(check_precision(precision), getattr(model, "precision", None))
         self.model = model.to(self.device)
         self.model_scale: int = config.upscale
-        self.window = max(config.split_size)
+        self.window = config.tile_multiple
         self.scale = float(scale or self.model_scale)
         self.ensemble = ensemble
         self.alpha, self.seed = alpha, seed

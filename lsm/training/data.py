@@ -127,13 +127,22 @@ class ImagePairs(Dataset):
             or `"auto"`), `scale`, `phase`; for training also `gt_size`, `use_hflip`, `use_rot`.
     """
 
+    margin = 0
+    """Pixels that a patch of a training must have beyond `gt_size`."""
+    resamples = True
+    """Whether an image without its low-resolution file is resampled, which takes long."""
+
     def __init__(self, opt: Mapping[str, Any]) -> None:
         self.opt = opt
         self.scale: int = opt["scale"]
         self.pairs = find_pairs(opt)
         self._check_sizes()
         # Filled before worker processes start, so that they share the arrays instead of decoding them again.
-        self._kept = [load_pair(pair, self.scale) for pair in self.pairs] if self._fits_in_memory() else None
+        self._kept = [self._load(pair) for pair in self.pairs] if self._fits_in_memory() else None
+
+    def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+        """Decode one image and its counterpart, uint8."""
+        return load_pair(pair, self.scale)
 
     def _check_sizes(self) -> None:
         """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
@@ -141,8 +150,7 @@ class ImagePairs(Dataset):
         for pair in self.pairs:
             width, height = header_size(pair.high)
             self._bytes += 3 * width * height
-            if self.opt["phase"] == "train" and min(width, height) // self.scale * self.scale < self.opt["gt_size"]:
-                raise InputError(f"{pair.high} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}.")
+            self._check_patch(pair, min(width, height) // self.scale * self.scale)
             if pair.low:
                 found, needed = header_size(pair.low), (width // self.scale, height // self.scale)
                 if found != needed:
@@ -151,10 +159,17 @@ class ImagePairs(Dataset):
                         f"{needed[0]}x{needed[1]}."
                     )
 
+    def _check_patch(self, pair: Pair, side: int) -> None:
+        """Refuse an image of a training that no patch can be cut from."""
+        if self.opt["phase"] == "train" and side < self.opt["gt_size"] + self.margin:
+            around = f" and the {self.margin} pixels more that are needed" if self.margin else ""
+            width, height = header_size(pair.high)
+            raise InputError(f"{pair.high} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}{around}.")
+
     def _fits_in_memory(self) -> bool:
         wanted = self.opt.get("in_memory", "auto")
         fits = self.opt["phase"] == "train" and self._bytes <= IN_MEMORY_LIMIT if wanted == "auto" else bool(wanted)
-        if not fits and self.pairs[0].low is None and self.opt["phase"] == "train":
+        if self.resamples and not fits and self.pairs[0].low is None and self.opt["phase"] == "train":
             get_root_logger().warning(
                 "%s: low-resolution images are made anew for every sample, which is slow. Set dataroot_lq, or "
                 "in_memory: true (%.1f GB).",
@@ -169,7 +184,7 @@ class ImagePairs(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` (3, h, w) and `gt` (3, rh, rw) in [0, 1], with `lq_path` and `gt_path`."""
         pair = self.pairs[index]
-        high, low = self._kept[index] if self._kept else load_pair(pair, self.scale)
+        high, low = self._kept[index] if self._kept else self._load(pair)
         if self.opt["phase"] == "train":
             high, low = random_patch(high, low, self.opt["gt_size"], self.scale)
             high, low = random_flips(high, low, self.opt["use_hflip"], self.opt["use_rot"])

@@ -1,4 +1,4 @@
-"""Metrics of a validation: the project's own PSNR and SSIM under BasicSR's names, and the others of its registry."""
+"""Metrics of a validation: the project's own PSNR, SSIM and PSNR-B under BasicSR's names, and its others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lsm.benchmark.metrics import psnr, ssim
+from lsm.benchmark.metrics import psnr, psnr_b, ssim
 from lsm.training.compat import calculate_metric
 
-OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim}
+OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim, "calculate_psnrb": psnr_b}
 
 
 def applicable(metrics: Mapping[str, dict[str, Any]], has_target: bool) -> dict[str, dict[str, Any]]:

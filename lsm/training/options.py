@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, shown, unknown_name
-from lsm.training.schema import ImageSet, TestOptions, TrainOptions, TrainSet
+from lsm.training.schema import TASKS, ImageSet, TestOptions, TrainOptions, TrainSet
 
 MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
 """Of an option file; BasicSR's have a few thousand characters."""
@@ -199,6 +199,17 @@ def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, ImageSet],
     return checked, lines
 
 
+def _task_complaints(scale: int, task: str, datasets: dict[str, ImageSet]) -> list[str]:
+    """Check that the images need what the network does."""
+    lines = []
+    for phase, images in datasets.items():
+        if TASKS.get(images.type, task) != task:
+            lines.append(f"datasets.{phase}.type: {images.type} is for the task {TASKS[images.type]}, not {task}")
+        if images.type == "ImagePairs" and scale == 1 and images.dataroot_lq is None:
+            lines.append(f"datasets.{phase}.dataroot_lq: Field required at scale 1, where no bicubic makes it")
+    return lines
+
+
 def _cross_complaints(scale: int, images: TrainSet) -> list[str]:
     """Check what concerns several sections at once."""
     lines = []
@@ -246,6 +257,8 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     lines += complaints
     if isinstance(data.get("network_g"), dict) and not any(line.startswith("scale:") for line in lines):
         lines += _network_complaints(data["network_g"], data["scale"])
+    if not lines:
+        lines = _task_complaints(options.scale, options.network_g.get("task", "sr"), datasets)
     if training and not lines:
         lines = _cross_complaints(options.scale, typing.cast(TrainSet, datasets["train"]))
     if lines:

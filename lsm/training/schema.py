@@ -58,6 +58,16 @@ Folder = Annotated[str, AfterValidator(_existing_folder)]
 File = Annotated[str, AfterValidator(_existing_file)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+DEGRADATIONS: dict[str, dict[str, Any]] = {
+    "NoisyImages": {"sigma": None, "clipped": 0.0, "grey": 0.0, "seed": 0},
+    "JpegImages": {"quality": None, "grey": 0.0, "seed": 0},
+}
+"""What the datasets that degrade clean images take, with the defaults; see `lsm.training.restoration`."""
+
+TASKS = {"NoisyImages": "denoise", "JpegImages": "jpeg"}
+"""The task of the network for each of these datasets."""
 
 
 class IOBackend(Section):
@@ -66,14 +76,26 @@ class IOBackend(Section):
     type: Literal["disk", "lmdb"] = "disk"
 
 
+def _range(least: float, most: float) -> Any:
+    """Give the type of a number, or of the two ends of a range, between two bounds."""
+    number = Annotated[float, Field(ge=least, le=most)]
+
+    def rises(value: float | tuple[float, float]) -> float | tuple[float, float]:
+        if isinstance(value, tuple) and value[0] > value[1]:
+            raise PydanticCustomError("range", "the first end of the range is above the second")
+        return value
+
+    return Annotated[number | tuple[number, number], AfterValidator(rises)]
+
+
 class ImageSet(Section):
-    """Images to validate or test on: `ImagePairs` (ours), or one of BasicSR's datasets.
+    """Images to validate or test on: `ImagePairs`, `NoisyImages`, `JpegImages` (ours), or one of BasicSR's datasets.
 
     `in_memory: auto` keeps a training set of up to 2 GB decoded. `task` is accepted for files of other projects.
     """
 
     name: Name | None = None
-    type: Literal["ImagePairs", "PairedImageDataset", "SingleImageDataset"] = "ImagePairs"
+    type: Literal["ImagePairs", "NoisyImages", "JpegImages", "PairedImageDataset", "SingleImageDataset"] = "ImagePairs"
     task: Literal["SR"] = "SR"
     dataroot_gt: Folder | None = None
     dataroot_lq: Folder | None = None
@@ -81,11 +103,18 @@ class ImageSet(Section):
     filename_tmpl: Annotated[str, AfterValidator(_template)] | None = None
     io_backend: IOBackend = IOBackend()
     in_memory: bool | Literal["auto"] = "auto"
+    sigma: _range(0, 255) | None = None  # type: ignore[valid-type]
+    clipped: Share | None = None
+    quality: _range(1, 100) | None = None  # type: ignore[valid-type]
+    grey: Share | None = None
+    seed: NonNegativeInt | None = None
 
     @model_validator(mode="after")
     def _roots_of_the_type(self) -> ImageSet:
         needed = {
             "ImagePairs": ["dataroot_gt"],
+            "NoisyImages": ["dataroot_gt", "sigma"],
+            "JpegImages": ["dataroot_gt", "quality"],
             "PairedImageDataset": ["dataroot_gt", "dataroot_lq"],
             "SingleImageDataset": ["dataroot_lq"],
         }[self.type]
@@ -93,6 +122,21 @@ class ImageSet(Section):
         if missing:
             raise PydanticCustomError(
                 "no_root", "{type} needs {keys}", {"type": self.type, "keys": " and ".join(missing)}
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _degradation_of_the_type(self) -> ImageSet:
+        """Give what degrades the images its defaults, and refuse what this type does not do."""
+        own = DEGRADATIONS.get(self.type, {})
+        for key in ("sigma", "clipped", "quality", "grey", "seed"):
+            if getattr(self, key) is None:
+                setattr(self, key, own.get(key))
+            elif key not in own:
+                raise PydanticCustomError("no_degradation", "{type} takes no {key}", {"type": self.type, "key": key})
+        if own and self.dataroot_lq is not None:
+            raise PydanticCustomError(
+                "no_degradation", "{type} degrades the images itself; give no dataroot_lq", {"type": self.type}
             )
         return self
 
@@ -206,7 +250,7 @@ class Train(Section):
 class Metric(Section):
     """One metric of a validation, under its name in BasicSR."""
 
-    type: Literal["calculate_psnr", "calculate_ssim", "calculate_niqe"]
+    type: Literal["calculate_psnr", "calculate_ssim", "calculate_psnrb", "calculate_niqe"]
     crop_border: NonNegativeInt
     test_y_channel: bool = False
     better: Literal["higher", "lower"] = "higher"
@@ -267,7 +311,7 @@ class CommonOptions(Section):
 
     name: Name  # of a folder
     model_type: Literal["LSMModel"] = "LSMModel"
-    scale: Literal[2, 3, 4, 8]
+    scale: Literal[1, 2, 3, 4, 8]
     num_gpu: NonNegativeInt | Literal["auto"] = "auto"
     manual_seed: NonNegativeInt = 0
     network_g: dict[str, Any]

@@ -55,6 +55,9 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     except (OptionError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"Not a checkpoint of LSM: {error}") from error
     stated = {name: getattr(config, name) for name in shapes}
+    # At scale 1, squares of pixels come in as channels, and leave by a head that enlarges.
+    stated["in_chans"] = config.in_chans * config.unshuffle**2
+    stated["upscale"] = config.upscale * (config.unshuffle if config.head == "classical" else 1)
     stated["mlp_ratio"] = config.mlp_hidden(mixer=config.placement == "mixer") / config.embed_dim
     for name, value in shapes.items():
         if stated[name] != value:
@@ -77,6 +80,7 @@ def _from_shapes(state: Mapping[str, Tensor]) -> dict[str, Any]:
     convs = sorted(int(name.split(".")[1]) for name in state if name.startswith("head.") and name.endswith(".weight"))
     widths = [state[f"head.{index}.weight"].shape[0] for index in convs]
     if len(widths) == 1:
+        # Both ends of a network that works on squares of pixels have the square's pixels as channels.
         head, upscale = "light", math.isqrt(widths[0] // in_chans)
     else:
         head, upscale = "classical", math.prod(math.isqrt(width // widths[0]) for width in widths[1:-1])
