@@ -224,6 +224,11 @@ class LSMConfig:
         """Side in input pixels of what all attention windows fit into: tiles of its multiples are cut as they are."""
         return max(self.split_size) * self.unshuffle
 
+    @property
+    def purpose(self) -> str:
+        """What the network does to a picture, for people: "×4", or a task of restoration."""
+        return f"×{self.upscale}" if self.task == "sr" else self.task
+
     def mlp_hidden(self, *, mixer: bool) -> int:
         """Return the width of the gated MLP of the blocks with the mixer, or of those with window attention."""
         # Rounded first, so that a ratio written as a decimal fraction gives the width it was computed from.

@@ -16,7 +16,7 @@ import typer
 
 app = typer.Typer(
     name="lsm",
-    help="Make images sharper and larger: single-image super-resolution with LSM.",
+    help="Make images sharper and larger: single-image super-resolution and restoration with LSM.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,9 +71,11 @@ from lsm.cli import doctor as _doctor  # noqa: E402
 from lsm.cli import export as _export  # noqa: E402
 from lsm.cli import mixers as _mixers  # noqa: E402
 from lsm.cli import models as _models  # noqa: E402
+from lsm.cli import restore as _restore  # noqa: E402
 from lsm.cli import training as _training  # noqa: E402
 from lsm.cli import upscale as _upscale  # noqa: E402
 from lsm.cli import video as _video  # noqa: E402
 
-for _group in (_upscale, _video, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _demo, _doctor):
+_GROUPS = (_upscale, _restore, _video, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _demo, _doctor)
+for _group in _GROUPS:
     _group.register(app)

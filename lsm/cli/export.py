@@ -78,7 +78,7 @@ def convert(
     model = convert_weights(source, output, key=key, naming=naming, about=known)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     typer.echo(
-        f"{output}: {output.stat().st_size:,} bytes, ×{model.config.upscale}, {parameters:,} parameters, "
+        f"{output}: {output.stat().st_size:,} bytes, {model.config.purpose}, {parameters:,} parameters, "
         f"{model.config.semantics} semantics"
     )
 

@@ -17,7 +17,8 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Embedded weights (tiny-x4), a preset at a scale (light-x4), a weights file, or an ONNX file.",
+        help="Embedded weights (tiny-x4), a preset at a scale (light-x4) or with a task (light-denoise), a weights "
+        "file, or an ONNX file.",
     ),
 ]
 OutputSize = Annotated[
@@ -28,30 +29,30 @@ Device = Annotated[str, typer.Option("--device", help="Where the memory is measu
 
 
 def models() -> None:
-    """List the weights that come with the package: those that enlarge images, and those that denoise sound."""
+    """List the weights that come with the package: those for images, and those that denoise sound."""
     from rich.console import Console
 
     console = Console()
-    console.print(_enlargers())
+    console.print(_for_images())
     console.print()
     console.print(_denoisers())
 
 
-def _enlargers() -> Table:
+def _for_images() -> Table:
     """List the weights for images."""
     from rich.table import Table
 
     from lsm.weights import EMBEDDED, load_model, read_checkpoint
     from lsm.weights.registry import embedded_path
 
-    table = Table("name", "scale", "parameters", "size", "trained on", "iterations", "licence", box=None)
+    table = Table("name", "task", "parameters", "size", "trained on", "iterations", "licence", box=None)
     for name in EMBEDDED:
         path = embedded_path(name)
         header = read_checkpoint(path).metadata
         model = load_model(name)
         table.add_row(
             name,
-            f"×{model.config.upscale}",
+            model.config.purpose,
             f"{sum(p.numel() for p in model.parameters()):,}",
             f"{path.stat().st_size / 1e6:.2f} MB",
             *(header.get(key, "not stated") for key in ("training_set", "iterations", "licence")),
@@ -109,11 +110,11 @@ def info(
     if not match or "0" in (match[1].strip("0") or "0", match[2].strip("0") or "0"):
         raise OptionError(f"--output-size {output_size!r} must be WIDTHxHEIGHT in pixels, e.g. 1280x720.")
     network, origin = open_model(model)
-    scale = network.config.upscale
+    config, scale = network.config, network.config.upscale
     width, height = (-(-int(side) // scale) for side in match.groups())
     cost = complexity(network, height, width)
     lines = {
-        "network": f"{printable(model)} (weights: {origin}), ×{scale}, {network.config.semantics} semantics",
+        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.semantics} semantics",
         "parameters": f"{cost.parameters:,}",
         "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
         "multiply-adds": f"{human(cost.multiply_adds)} (of these scans: {human(cost.scan_multiply_adds)})",
@@ -132,8 +133,9 @@ def _onnx_info(name: str) -> None:
     from lsm.inference.onnx_network import OnnxNetwork
 
     said = OnnxNetwork(name).metadata
-    typer.echo(f"{printable(name)}: ×{said['scale']}, {said['precision']}, run by onnxruntime")
-    for key in sorted(said.keys() - {"architecture", "scale", "precision", "config"}):
+    does = f"×{said['scale']}" if said.get("task", "sr") == "sr" else said["task"]
+    typer.echo(f"{printable(name)}: {does}, {said['precision']}, run by onnxruntime")
+    for key in sorted(said.keys() - {"architecture", "scale", "task", "precision", "config"}):
         typer.echo(f"{key.replace('_', ' ') + ':':<16}{said[key]}")
 
 

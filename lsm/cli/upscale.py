@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -13,7 +13,7 @@ from lsm.errors import OptionError
 
 if TYPE_CHECKING:
     from lsm.inference.batch import Summary, Watcher
-    from lsm.inference.jobs import Job
+    from lsm.inference.jobs import Job, Naming
     from lsm.inference.recipe import Recipe
 
 Inputs = Annotated[
@@ -115,7 +115,7 @@ def upscale(
 
     Exit code: 0 all done, 1 some files failed (they are named), 2 wrong usage, 130 interrupted.
     """
-    from lsm.inference.jobs import Naming, plan
+    from lsm.inference.jobs import Naming
     from lsm.inference.models import weights_for
     from lsm.inference.recipe import Recipe
     from lsm.inference.remote import any_path
@@ -124,14 +124,45 @@ def upscale(
         raise OptionError("Which pictures? Name files, folders or globs: lsm upscale photo.jpg -o results")
     if fp32 and precision != "fp32":
         raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
+    recipe = Recipe(weights_for(model, scale), tile, tile_overlap, precision, device, ensemble, scale, alpha, seed)
+    run_over_files(names, naming, recipe, skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+
+
+def run_over_files(
+    names: Sequence[str],
+    naming: Naming,
+    recipe: Recipe,
+    skip_existing: bool,
+    overwrite: bool,
+    max_megapixels: float,
+    ray: str | None,
+    ray_cpus: int | None,
+) -> NoReturn:
+    """Run a network over pictures, with bars, a summary and the exit code; what `upscale` and `restore` share.
+
+    Args:
+        names: Files, folders, globs, URLs.
+        naming: How results are named.
+        recipe: Makes the network's `Upscaler`.
+        skip_existing: See `lsm.inference.jobs.plan`.
+        overwrite: Likewise.
+        max_megapixels: Larger inputs fail.
+        ray: Address of a Ray cluster; none for this process.
+        ray_cpus: Processors for each worker there.
+
+    Raises:
+        typer.Exit: Always, if the work began: with 0, 1 or 130.
+        OptionError: If the options contradict each other, or as `plan` and `Recipe.build` do.
+    """
+    from lsm.inference.jobs import plan
+
     if ray_cpus is not None and ray is None:
         raise OptionError("--ray-cpus is for --ray; without it torch takes all processors, or OMP_NUM_THREADS of them.")
-    naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
     jobs, left_out = plan(names, naming, skip_existing=skip_existing, overwrite=overwrite)
-    recipe = Recipe(weights_for(model, scale), tile, tile_overlap, precision, device, ensemble, scale, alpha, seed)
     max_pixels = int(max_megapixels * 1e6)
     summary = _run(jobs, recipe, max_pixels) if ray is None else _run_on_ray(jobs, recipe, max_pixels, ray, ray_cpus)
-    _print_summary(summary, jobs, left_out)
+    _print_summary(summary, jobs, left_out, "upscaled" if recipe.task == "sr" else "restored")
     raise typer.Exit(summary.exit_code)
 
 
@@ -196,9 +227,9 @@ def _progress(jobs: Sequence[Job], settings: str) -> Iterator[Watcher]:
         yield Watcher(started, tile, finished)
 
 
-def _print_summary(summary: Summary, jobs: Sequence[Job], left_out: Sequence[Job]) -> None:
+def _print_summary(summary: Summary, jobs: Sequence[Job], left_out: Sequence[Job], done: str) -> None:
     """Print how many files were done, and name those that failed."""
-    parts = [f"{len(summary.done)} of {len(jobs)} upscaled"]
+    parts = [f"{len(summary.done)} of {len(jobs)} {done}"]
     if left_out:
         parts.append(f"{len(left_out)} skipped, their results exist")
     if summary.failed:

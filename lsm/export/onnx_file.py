@@ -154,6 +154,7 @@ def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) ->
     return {
         "architecture": ARCHITECTURE,
         "scale": str(config.upscale),
+        "task": config.task,
         "size_multiple": "1",
         "tile_multiple": str(window),
         "precision": precision,

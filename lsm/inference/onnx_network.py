@@ -26,7 +26,7 @@ class OnnxNetwork(nn.Module):
         path: A file that `lsm export onnx` wrote; what it says of itself stands in `metadata`.
 
     Attributes:
-        config: `upscale` and `tile_multiple`, as `Upscaler` asks for them.
+        config: `upscale` and `tile_multiple`, as `Upscaler` asks for them, and `task`.
         precision: "fp32" or "fp16", of the products inside; input and output are float32.
         bytes_per_pixel: Memory that it takes for each low-resolution pixel.
 
@@ -48,7 +48,9 @@ class OnnxNetwork(nn.Module):
             raise CheckpointError(f"{path} is an ONNX file of another program; `lsm export onnx` writes those of LSM.")
         try:
             window = int(self.metadata["tile_multiple"])
-            self.config = SimpleNamespace(upscale=int(self.metadata["scale"]), tile_multiple=window)
+            self.config = SimpleNamespace(
+                upscale=int(self.metadata["scale"]), tile_multiple=window, task=self.metadata.get("task", "sr")
+            )
             self.bytes_per_pixel = float(self.metadata["bytes_per_pixel"])
             self.precision = check_precision(self.metadata["precision"])
         except (KeyError, ValueError, OptionError) as error:

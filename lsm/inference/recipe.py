@@ -15,6 +15,7 @@ class Recipe:
 
     Attributes:
         weights: A name or file for `open_network`.
+        task: What the network must be for, one of `lsm.arch.config.TASKS`.
     """
 
     weights: str
@@ -26,6 +27,7 @@ class Recipe:
     scale: float | None = None
     alpha: str = "model"
     seed: int = 0
+    task: str = "sr"
 
     def build(self, weights: Path | None = None) -> Upscaler:
         """Make the upscaler.
@@ -35,8 +37,8 @@ class Recipe:
 
         Raises:
             CheckpointError: If the weights cannot be read.
-            OptionError: On a wrong option.
+            OptionError: On a wrong option, or if the network is for another task.
         """
-        network = open_network(str(weights or self.weights))
+        network = open_network(str(weights or self.weights), self.task)
         options = (self.tile, self.tile_overlap, self.precision, self.device, self.ensemble)
         return Upscaler(network, *options, scale=self.scale, alpha=self.alpha, seed=self.seed)

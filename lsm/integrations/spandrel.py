@@ -62,8 +62,8 @@ def describe(model: LSM, architecture: Any) -> ImageModelDescriptor[LSM]:
         model,
         model.state_dict(),
         architecture=architecture,
-        purpose="SR",
-        tags=[f"{config.embed_dim}dim", f"{len(config.depths)}x{max(config.depths)}", config.semantics],
+        purpose="SR" if config.task == "sr" else "Restoration",
+        tags=[f"{config.embed_dim}dim", f"{len(config.depths)}x{max(config.depths)}", config.semantics, config.task],
         # Measured with tiny-x4 on Set5: in float16 a value is off by 0.002 at most, half a step of 8 bits, in bfloat16
         # by 0.012. The scan computes in float32 in any case.
         supports_half=True,

@@ -82,6 +82,8 @@ def released_state(model: LSM) -> dict[str, Tensor]:
     """
     from lsm.mixers.window_attention import DynamicPositionBias, relative_offsets
 
+    if model.config.task != "sr":
+        raise CheckpointError(f"The published networks only enlarge; one for {model.config.task} has no released name.")
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
     try:
         state = to_released(parameters)

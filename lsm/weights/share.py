@@ -98,13 +98,14 @@ def card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
     licence = metadata.get("licence", "unknown").lower()
+    field = "super-resolution" if config.task == "sr" else "restoration"
     facts = "".join(f"- {name.replace('_', ' ')}: {value}\n" for name, value in metadata.items())
     return (
-        f"---\nlibrary_name: lsm-sr\npipeline_tag: image-to-image\ntags: [super-resolution, lsm]\n"
+        f"---\nlibrary_name: lsm-sr\npipeline_tag: image-to-image\ntags: [{field}, lsm]\n"
         f"license: {licence}\n---\n"
-        f"# LSM ×{config.upscale}\n\n"
-        f"Image super-resolution with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): {parameters:,} "
-        f"parameters, {config.semantics} semantics.\n{facts}\n"
+        f"# LSM {config.purpose}\n\n"
+        f"Image {field.replace('-', ' ')} with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): "
+        f"{parameters:,} parameters, {config.semantics} semantics.\n{facts}\n"
         "```python\nfrom lsm import LSM, Upscaler\n\n"
-        f'large = Upscaler(LSM.from_pretrained("{name}"))("photo.jpg")\n```\n'
+        f'result = Upscaler(LSM.from_pretrained("{name}"))("photo.jpg")\n```\n'
     )

@@ -8,9 +8,9 @@ from lsm.arch import LSM, create_model
 SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "position_dim": 3}
 
 
-def _small(**options) -> LSM:
+def _small(scale: int = 2, **options) -> LSM:
     torch.manual_seed(0)
-    return create_model("tiny", 2, **{**SMALL, "depths": (3,), "start": "random", **options}).eval()
+    return create_model("tiny", scale, **{**SMALL, "depths": (3,), "start": "random", **options}).eval()
 
 
 @pytest.fixture(scope="session")

@@ -117,3 +117,14 @@ def test_a_file_that_differs_is_not_written(small, tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="was not written"):
         export_onnx(small(depths=(1,)), tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_restores_is_exported_with_its_task(small, tmp_path):
+    """Squares of pixels are gathered by rows and columns of a number that the graph computes."""
+    network = small(scale=1, task="denoise", unshuffle=2, depths=(1,))
+    report = export_onnx(network, tmp_path / "a.onnx", "fp32", {})
+    file = OnnxNetwork(tmp_path / "a.onnx")
+    assert (file.config.task, file.config.upscale, file.config.tile_multiple) == ("denoise", 1, 16)
+    assert report.metadata["task"] == "denoise"
+    for size in SIZES:
+        assert difference(file, network, size) < 1e-5

@@ -1,0 +1,85 @@
+"""`lsm restore`: pictures in, the same pictures with less noise or fewer artefacts out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lsm.cli.optional_value import OptionalAddress
+from lsm.cli.upscale import (
+    Device,
+    Ensemble,
+    Ext,
+    Fp32,
+    Inputs,
+    MaxMegapixels,
+    MoreInputs,
+    Output,
+    Overwrite,
+    Precision,
+    Ray,
+    RayCpus,
+    Seed,
+    SkipExisting,
+    Suffix,
+    Tile,
+    TileOverlap,
+    run_over_files,
+)
+from lsm.errors import OptionError
+
+Task = Annotated[str, typer.Option("--task", help="denoise (Gaussian noise of any strength) or jpeg (its artefacts).")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path",
+        help="Embedded weights (see `lsm models`), or a .safetensors, .pth or .onnx file of a network for the task.",
+        show_default="tiny-denoise; none for jpeg",
+    ),
+]  # fmt: skip
+DropAlpha = Annotated[bool, typer.Option("--drop-alpha", "--drop_alpha", help="Leave transparency out, not as it is.")]
+
+
+def restore(
+    task: Task,
+    inputs: Inputs = [],  # noqa: B006  (typer reads it, nothing writes it)
+    more_inputs: MoreInputs = [],  # noqa: B006
+    output: Output = "results",
+    model: Model = None,
+    suffix: Suffix = "out",
+    ext: Ext = "auto",
+    tile: Tile = "auto",
+    tile_overlap: TileOverlap = 32,
+    precision: Precision = "fp32",
+    fp32: Fp32 = False,
+    device: Device = "auto",
+    drop_alpha: DropAlpha = False,
+    ensemble: Ensemble = False,
+    skip_existing: SkipExisting = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    max_megapixels: MaxMegapixels = 128,
+    ray: Ray = None,
+    ray_cpus: RayCpus = None,
+) -> None:
+    """Remove noise or JPEG artefacts from pictures; files, depths and exit codes as for `lsm upscale`."""
+    from lsm.inference.jobs import Naming
+    from lsm.inference.models import restoring_weights
+    from lsm.inference.recipe import Recipe
+    from lsm.inference.remote import any_path
+
+    if not (names := [*inputs, *more_inputs]):
+        raise OptionError("Which pictures? Name files, folders or globs: lsm restore photo.jpg --task denoise")
+    if fp32 and precision != "fp32":
+        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    # At scale 1 resampled transparency is the transparency itself.
+    alpha, weights = "drop" if drop_alpha else "bicubic", restoring_weights(model, task)
+    recipe = Recipe(weights, tile, tile_overlap, precision, device, ensemble, alpha=alpha, seed=seed, task=task)
+    naming = Naming(any_path(output), suffix, ext, drop_alpha=drop_alpha)
+    run_over_files(names, naming, recipe, skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the `lsm` command."""
+    app.command(cls=OptionalAddress)(restore)
