@@ -29,7 +29,7 @@ from lsm.inference.models import open_network
 from lsm.inference.upscaler import Upscaler
 from lsm.weights.identity import state_hash
 
-FACTORS = ((0.2, 0.3, 0.4, 0.5, 0.6), (0.6, 1.0, 1.4, 2.0, 2.8))
+FACTORS = ((0.4, 0.5, 0.6, 0.7), (0.2, 0.4, 0.6, 1.0))
 """h and hColor over sigma that are tried."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -61,28 +61,30 @@ def denoise(
     network = open_network(model, "denoise")
     upscaler = Upscaler(network, tile=0, device="cpu")
     scores: list[Score] = []
+    sigma_list = numbers(sigmas)
     print(f"| set | sigma | {' | '.join(METHODS)} | LSM over non-local means |\n|{'---|' * (len(METHODS) + 3)}")
     for name in sets.split(","):
         # Scale 2, since some layouts keep pictures cropped to a multiple of a scale only.
         files = [pair.high for pair in find_set(data, name, 2).pairs][:limit]
-        scores += measure_denoising(name, files, numbers(sigmas), upscaler)
-        for sigma in numbers(sigmas):
+        scores += measure_denoising(name, files, sigma_list, upscaler)
+        for sigma in sigma_list:
             values = {method: means(scores, name, sigma, method) for method in METHODS}
             cells = " | ".join(f"{p:.2f}/{s:.4f}" for p, s in values.values())
             print(
                 f"| {name} | {sigma} | {cells} | {values['LSM'][0] - values['non-local means'][0]:+.2f} dB |",
                 flush=True,
             )
+    now = datetime.datetime.now(datetime.timezone.utc)
     content = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "protocols": {name: RESTORATION_PROTOCOLS[name] for name in RESTORATION_PROTOCOLS if "denoising" in name},
+        "date": now.isoformat(timespec="seconds"),
+        "protocols": {name: text for name, text in RESTORATION_PROTOCOLS.items() if "denoising" in name},
         "model": model,
         "state": state_hash(network),
-        "non_local_means": {str(sigma): NLM_STRENGTHS[sigma] for sigma in numbers(sigmas)},
+        "non_local_means": {str(sigma): NLM_STRENGTHS[sigma] for sigma in sigma_list},
         "environment": environment(torch.device("cpu")),
         "scores": [dataclasses.asdict(score) for score in scores],
     }
-    path = report / f"denoise-{content['date'][:10]}.json"
+    path = report / f"denoise-{now:%Y-%m-%d}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(json.dumps(content, indent=1).encode())

@@ -60,13 +60,13 @@ def noisy_pictures(image: np.ndarray, name: str, sigma: float) -> tuple[np.ndarr
 
     Args:
         image: (H, W, 3), uint8.
-        name: Decides the noise, with sigma.
+        name: Decides the noise.
         sigma: In steps of 8 bits.
 
     Returns:
         As it is, (H, W, 3) float32 with 1 for white, and in 8 bits.
     """
-    noisy = add_noise(image, sigma, picture_generator(name, seed=round(sigma)))
+    noisy = add_noise(image, sigma, picture_generator(name))
     return noisy, to_bytes(noisy)
 
 

@@ -35,8 +35,20 @@ class DegradedImages(ImagePairs):
         return image, image
 
     @abstractmethod
-    def degrade(self, image: np.ndarray, grey: bool, generator: np.random.Generator) -> np.ndarray:
-        """Degrade an image (H, W, 3), uint8, whose channels are equal if `grey`; the result is (H, W, 3) float32."""
+    def degrade(
+        self, image: np.ndarray, grey: bool, choices: np.random.Generator, noise: np.random.Generator
+    ) -> np.ndarray:
+        """Degrade an image.
+
+        Args:
+            image: (H, W, 3), uint8.
+            grey: Whether its channels are equal.
+            choices: What the strength is drawn from.
+            noise: What the noise is drawn from.
+
+        Returns:
+            (H, W, 3) float32, 1 for white.
+        """
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` and `gt` (3, H, W), 1 for white, and the file's path as `lq_path` and `gt_path`."""
@@ -45,12 +57,13 @@ class DegradedImages(ImagePairs):
         if training:
             image, _ = random_patch(image, image, self.opt["gt_size"] + self.margin, 1)
             image, _ = random_flips(image, image, self.opt["use_hflip"], self.opt["use_rot"])
-            generator = np.random.default_rng(random.getrandbits(64))
+            choices = noise = np.random.default_rng(random.getrandbits(64))
         else:
-            generator = picture_generator(pair.name, self.opt["seed"])
-        grey = bool(generator.random() < self.opt["grey"])
+            # Two, so that the noise does not depend on how many choices there are: it is that of the benchmark.
+            choices, noise = (picture_generator(name, self.opt["seed"]) for name in (f"{pair.name}/", pair.name))
+        grey = bool(choices.random() < self.opt["grey"])
         image = to_grey(image) if grey else np.ascontiguousarray(image)
-        degraded = self.degrade(image, grey, generator)
+        degraded = self.degrade(image, grey, choices, noise)
         if training and self.margin:
             degraded, image = random_patch(degraded, image, self.opt["gt_size"], 1)
         return {
@@ -70,11 +83,13 @@ class NoisyImages(DegradedImages):
             share of the images that are clamped and rounded after, as 8-bit files hold them.
     """
 
-    def degrade(self, image: np.ndarray, grey: bool, generator: np.random.Generator) -> np.ndarray:
+    def degrade(
+        self, image: np.ndarray, grey: bool, choices: np.random.Generator, noise: np.random.Generator
+    ) -> np.ndarray:
         """Add the noise."""
-        sigma = _between(self.opt["sigma"], generator)
-        clipped = bool(generator.random() < self.opt["clipped"])
-        return add_noise(image, sigma, generator, grey=grey, clipped=clipped)
+        sigma = _between(self.opt["sigma"], choices)
+        clipped = bool(choices.random() < self.opt["clipped"])
+        return add_noise(image, sigma, noise, grey=grey, clipped=clipped)
 
 
 @DATASET_REGISTRY.register()
@@ -87,9 +102,11 @@ class JpegImages(DegradedImages):
 
     margin = 7
 
-    def degrade(self, image: np.ndarray, grey: bool, generator: np.random.Generator) -> np.ndarray:
-        """Compress and decompress."""
-        quality = round(_between(self.opt["quality"], generator))
+    def degrade(
+        self, image: np.ndarray, grey: bool, choices: np.random.Generator, noise: np.random.Generator
+    ) -> np.ndarray:
+        """Compress and decompress; there is no noise."""
+        quality = round(_between(self.opt["quality"], choices))
         return compress(image, quality, grey=grey).astype(np.float32) / np.float32(255)
 
 

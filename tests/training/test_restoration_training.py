@@ -61,7 +61,7 @@ def test_it_learns_and_is_measured_by_the_protocol(trained, images):
         noisy = add_noise(smooth_image(index), 25, picture_generator(f"im{index}"))
         values.append(psnr(np.rint(noisy * 255).clip(0, 255).astype(np.uint8), smooth_image(index), 0, "rgb"))
     assert before["psnr"] == pytest.approx(np.mean(values), abs=1e-6)
-    assert before["psnr"] == pytest.approx(20.2, abs=0.3)  # 20 log10(255 / 25), and a little less noise by clamping
+    assert before["psnr"] == pytest.approx(20.17, abs=0.5)  # 20 log10(255 / 25), and a little less noise by clamping
     assert after["psnr"] > before["psnr"] + 0.2
     assert measured(images, None, clipped=1.0)["psnr"] == pytest.approx(before["psnr"], abs=1e-6)
 
