@@ -76,6 +76,19 @@ from lsm.cli import training as _training  # noqa: E402
 from lsm.cli import upscale as _upscale  # noqa: E402
 from lsm.cli import video as _video  # noqa: E402
 
-_GROUPS = (_upscale, _restore, _video, _models, _mixers, _benchmark, _data, _training, _denoise, _export, _demo, _doctor)
+_GROUPS = (
+    _upscale,
+    _restore,
+    _video,
+    _models,
+    _mixers,
+    _benchmark,
+    _data,
+    _training,
+    _denoise,
+    _export,
+    _demo,
+    _doctor,
+)
 for _group in _GROUPS:
     _group.register(app)
