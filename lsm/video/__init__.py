@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from lsm.errors import OptionError
 
+OLDEST = 18
+"""Major version of PyAV: the first that takes swscale's flags for exact conversion."""
+
 
 def require_av() -> None:
     """Find PyAV, and silence FFmpeg's own log: what matters of it comes as exceptions.
 
     Raises:
-        OptionError: If it is not installed.
+        OptionError: If it is not installed, or too old.
     """
     try:
         import av.logging
     except ImportError as error:
-        raise OptionError("Videos need PyAV: pip install 'lsm-sr[video]'.") from error
+        raise OptionError("Videos need PyAV and Python 3.11 or newer: pip install 'lsm-sr[video]'.") from error
+    if int(av.__version__.split(".")[0]) < OLDEST:
+        raise OptionError(f"Videos need PyAV {OLDEST} or newer, not {av.__version__}: pip install -U 'lsm-sr[video]'.")
     av.logging.set_level(None)

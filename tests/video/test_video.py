@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-av = pytest.importorskip("av", reason="PyAV (extra `video`) is not installed")
+av = pytest.importorskip("av", "18", reason="PyAV 18 (extra `video`) is not installed")
 
 from clips import COLOUR_BARS, bars, lag, pictures, read_clip, sound_packets, write_clip  # noqa: E402
 
@@ -424,8 +424,11 @@ def test_sound_that_does_not_fit_can_be_dropped(tmp_path, capfd, weights):
     assert code == 0, said
 
 
-def test_without_pyav_one_line_says_what_to_install(monkeypatch, capfd):
+def test_without_pyav_18_one_line_says_what_to_install(monkeypatch, capfd):
+    monkeypatch.setattr("av.__version__", "17.1.0")
+    code, error = run(capfd, "a.mp4", "-o", "b.mp4")
+    assert (code, error.count("\n"), "18 or newer, not 17.1.0" in error) == (2, 1, True)
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "av.logging", raising=False)
     code, error = run(capfd, "a.mp4", "-o", "b.mp4")
-    assert (code, error) == (2, "lsm: error: Videos need PyAV: pip install 'lsm-sr[video]'.\n")
+    assert (code, error) == (2, "lsm: error: Videos need PyAV and Python 3.11 or newer: pip install 'lsm-sr[video]'.\n")
