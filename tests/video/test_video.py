@@ -135,7 +135,7 @@ class _Repeat(torch.nn.Module):
         super().__init__()
         from types import SimpleNamespace
 
-        self.config = SimpleNamespace(upscale=2, split_size=(8, 8))
+        self.config = SimpleNamespace(upscale=2, tile_multiple=8)
 
     def forward(self, image):
         return image.repeat_interleave(2, 2).repeat_interleave(2, 3)
