@@ -22,7 +22,7 @@ from lsm.training.compat import build_dataset, build_model, get_root_logger, ini
 from lsm.training.model import DivergenceError
 from lsm.training.options import read_options
 from lsm.training.progress import Progress
-from lsm.training.sampling import iteration_seed, train_loader
+from lsm.training.sampling import batches_of, iteration_seed, train_loader
 
 
 def train(
@@ -202,7 +202,7 @@ def _iterate(
     batch, images = options["datasets"]["train"]["batch_size"], len(loader.dataset)  # type: ignore[arg-type]
     progress = Progress(start, total, settings["print_freq"], writer)
     iteration, waiting_since = start, time.perf_counter()
-    for samples in loader:
+    for samples in batches_of(loader):
         progress.waited(time.perf_counter() - waiting_since)
         iteration += 1
         torch.manual_seed(iteration_seed(options["manual_seed"], iteration, options["rank"]))

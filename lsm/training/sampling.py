@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lsm.errors import LSMError
+
 # The first entry of every seed sequence: what the random numbers are for, so that no two uses share a stream.
 _ORDER, _SAMPLE, _ITERATION = 0, 1, 2
 
@@ -121,3 +123,20 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
         num_workers=settings["num_worker_per_gpu"],
         pin_memory=options["num_gpu"] != 0 and settings["pin_memory"],
     )
+
+
+def batches_of(loader: DataLoader) -> Iterator[Any]:
+    """Yield a loader's batches; an error for the user keeps its words on the way out of a worker process.
+
+    Torch puts the traceback of the worker in front of them.
+
+    Raises:
+        LSMError: As the dataset raised it.
+    """
+    try:
+        yield from loader
+    except LSMError as error:
+        lines = str(error).rstrip().splitlines()
+        if len(lines) < 2 or not lines[0].startswith("Caught "):
+            raise
+        raise type(error)(lines[-1].partition(": ")[2]) from error

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import lsm.training.data  # noqa: F401  (registers ImagePairs)
+from lsm.errors import InputError
 from lsm.training.compat import build_dataset
-from lsm.training.sampling import IterationBatches, ReproducibleSamples, iteration_seed, train_loader
+from lsm.training.sampling import IterationBatches, ReproducibleSamples, batches_of, iteration_seed, train_loader
 
 
 class Drawing:
@@ -92,3 +93,22 @@ def test_batches_are_the_same_after_resuming_with_other_workers(images, kind):
     assert len(whole) == 6 and len(rest) == 3
     for expected, found in zip(whole[3:], rest, strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+class Vanishing:
+    """A dataset whose second picture is gone."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        if index == 1:
+            raise InputError("b.png: cannot be read: No such file or directory.")
+        return torch.zeros(1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_vanishes_is_told_in_one_line(workers):
+    with pytest.raises(InputError) as caught:
+        list(batches_of(torch.utils.data.DataLoader(Vanishing(), num_workers=workers)))
+    assert str(caught.value) == "b.png: cannot be read: No such file or directory."
