@@ -20,10 +20,14 @@ _PAPER = {"transition": "product", "input_norm": "learned", "modulation": "softm
 SEMANTICS: dict[str, dict[str, str]] = {
     "paper": _PAPER,
     "released": _PAPER,
+    "gated": {"transition": "gate", "input_norm": "unit", "modulation": "mean_one", "scan_order": "cross"},
 }
 """What the recurrence computes, by name: the values of the fields that are left empty.
 
 - `paper`: a_k = λ ⊙ M_λ along the tokens of each image, in the order of their categories.
+- `gated`: |a_k| = |λ|^(8 σ(−S_λ,k)) with the phase of λ, h_k = a_k ⊙ h_{k−1} + √(1 − |a_k|²) ⊙ T M_B,k ⊙ γ ⊙ (B u_k),
+  y_k = Re((C ⊙ T M_C,k) h_k) + D u_k, summed over rows and columns, both ways: a state that remembers tens of tokens,
+  where the paper's forgets at the next one; docs/ablation.md says what that brings.
 - `released`: as the published implementation computes, see `lsm.mixers.semantic_lru.SemanticLRU`, `batch_scan`.
 """
 
@@ -290,7 +294,7 @@ def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **over
     Args:
         variant: One of `PRESETS`.
         scale: r.
-        semantics: "paper" or "released".
+        semantics: One of `SEMANTICS`.
         **overrides: Any other field of `LSMConfig`.
 
     Raises:

@@ -188,7 +188,8 @@ def create_model(variant: str, scale: int = 4, semantics: str = "paper", **overr
     Args:
         variant: A preset: "tiny", "light", "s" or "base".
         scale: r: 2, 3 or 4; 8 for presets with the classical head; 1 with a `task` of restoration.
-        semantics: "paper", or "released" for what the published implementation computes.
+        semantics: "paper"; "released" for what the published implementation computes; or "gated", see
+            `lsm.arch.config.SEMANTICS`.
         **overrides: Any other field of `LSMConfig`, e.g. `scan_order="hilbert"`.
 
     Raises:

@@ -5,6 +5,7 @@ from lsm import LSM, create_model
 from lsm.arch import PRESETS, preset_config
 from lsm.errors import OptionError
 from lsm.mixers.semantic import SemanticModulation
+from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.window_attention import WindowAttention
 from lsm.weights import load_model
 from lsm.weights.load import save_model
@@ -175,3 +176,15 @@ def test_checkpointing_keeps_less():
             model.checkpoint_blocks(enabled)(image)
         kept.append(sum(sizes))
     assert kept[1] < kept[0] / 3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("semantics", "tokens"), [("paper", (0, 1)), ("gated", (3, 1000))])
+def test_how_long_states_last(semantics, tokens):
+    model = small(semantics=semantics)
+    mixer = next(module for module in model.modules() if isinstance(module, SemanticLRU))
+    memory = mixer.scan_memory(torch.randn(1, 96, 32), (8, 12))
+    assert memory.shape == (1, 96, 4)
+    least, most = tokens
+    assert least < -1 / memory.median().log() < most  # until a state has faded to 1/e
+    assert torch.isfinite(model(torch.rand(1, 3, 8, 12))).all()
