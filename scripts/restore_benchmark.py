@@ -29,7 +29,7 @@ from lsm.inference.models import open_network
 from lsm.inference.upscaler import Upscaler
 from lsm.weights.identity import state_hash
 
-FACTORS = ((0.4, 0.5, 0.6, 0.7), (0.2, 0.4, 0.6, 1.0))
+FACTORS = ((0.4, 0.5, 0.6, 0.7), (0.2, 0.4, 0.6, 1.0, 1.4, 2.0))
 """h and hColor over sigma that are tried."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -16,7 +16,7 @@ from lsm.inference.image_io import read_rgb
 from lsm.inference.picture import from_tensor
 from lsm.inference.upscaler import Upscaler
 
-NLM_STRENGTHS: dict[int, tuple[float, float]] = {15: (6.0, 21.0), 25: (10.0, 35.0), 50: (20.0, 70.0)}
+NLM_STRENGTHS: dict[int, tuple[float, float]] = {15: (7.5, 9.0), 25: (12.5, 15.0), 50: (25.0, 30.0)}
 """(h, hColor) of OpenCV's non-local means for each sigma, by PSNR on pictures of BSDS400; `tune_non_local_means`."""
 
 METHODS = ("noisy", "non-local means", "LSM", "LSM, unclipped noise")

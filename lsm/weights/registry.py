@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lsm.errors import CheckpointError, unknown_name
 
-EMBEDDED = ("tiny-x2", "tiny-x3", "tiny-x4")
+EMBEDDED = ("tiny-x2", "tiny-x3", "tiny-x4", "tiny-denoise")
 """Names of the embedded weights: preset, and scale or task of restoration."""
 
 _FOLDER = Path(__file__).parent / "embedded"
