@@ -40,12 +40,14 @@ def models() -> None:
 
 def _for_images() -> Table:
     """List the weights for images."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from lsm.weights import EMBEDDED, load_model, read_checkpoint
     from lsm.weights.registry import embedded_path
 
-    table = Table("name", "task", "parameters", "size", "trained on", "iterations", "licence", box=None)
+    table = Table(
+        Column("name", no_wrap=True), "task", "parameters", "size", "trained on", "iterations", "licence", box=None
+    )
     for name in EMBEDDED:
         path = embedded_path(name)
         header = read_checkpoint(path).metadata
