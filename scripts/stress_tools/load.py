@@ -55,7 +55,7 @@ def _many(section: Section, count: int) -> None:
     watcher = Watcher(finished=lambda job, text, good: memory.append(resident()))
     summary = upscale_files(jobs, small_upscaler(), note="stress", watcher=watcher)
     first = count // 5  # until then caches fill
-    slope = np.polyfit(np.arange(first, count), memory[first:], 1)[0] * 1000
+    slope = float(np.polyfit(np.arange(first, count), memory[first:], 1)[0]) * 1000
     outputs = len(list((section.folder / "out").iterdir()))
     growth = f"{memory[first]:.0f} MB after {first}, {memory[-1]:.0f} MB after {count}, {slope:+.2f} MB per 1,000"
     section.check(f"{count} pictures: none is skipped", len(summary.done) == outputs == count, f"{outputs} outputs")
