@@ -18,7 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, shown, unknown_name
-from lsm.training.schema import TASKS, ImageSet, TestOptions, TrainOptions, TrainSet
+from lsm.training.image_schema import TASKS, ImageSet, TrainSet
+from lsm.training.schema import TestOptions, TrainOptions
 
 MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
 """Of an option file; BasicSR's have a few thousand characters."""

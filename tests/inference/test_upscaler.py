@@ -24,7 +24,7 @@ class Nearest(nn.Module):
 
     def __init__(self, scale: int = 2) -> None:
         super().__init__()
-        self.config = SimpleNamespace(upscale=scale, split_size=(4, 8))
+        self.config = SimpleNamespace(upscale=scale, tile_multiple=8)
         self.weight = nn.Parameter(torch.ones(1))
         self.shapes: list[tuple[int, int]] = []
 
