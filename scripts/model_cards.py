@@ -1,0 +1,204 @@
+"""Write a card for each embedded weight, docs/models/NAME.md, from its own metadata and docs/models/measured.yml.
+
+python scripts/model_cards.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import safe_open
+
+from lsm.errors import InputError
+from lsm.files import atomic_file
+
+ROOT = Path(__file__).parent.parent
+WEIGHTS = ROOT / "lsm" / "weights" / "embedded"
+FOLDER = ROOT / "docs" / "models"
+MEASURED = FOLDER / "measured.yml"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is true of all weights of one kind.
+
+    Attributes:
+        summary: What they do, with {scale}.
+        use: What they are for.
+        limits: What they cannot do.
+        command: How to use them, with {name}.
+    """
+
+    summary: str
+    use: str
+    limits: str
+    command: str
+
+
+PICTURES = Kind(
+    "Enlarges pictures ×{scale}.",
+    "Photographs that were made small by a good reduction (bicubic, antialiased), on a CPU or wherever small and quick "
+    "counts; and as a start for training of your own.",
+    "Trained on one reduction, bicubic, without noise: noise, JPEG blocks and blur are enlarged too. Measured on "
+    "photographs; on text and drawings it was not. Details are guessed, not recovered: do not identify people or read "
+    "plates by it. Larger networks reach more (see the README's table).",
+    "lsm upscale photo.jpg -o results -n {name}",
+)
+SOUND = Kind(
+    "Takes noise out of speech and tones, at 16 kHz.",
+    "Recordings of one voice in steady or slowly changing noise, from 0 dB up.",
+    "Trained on synthesised speech and tones only, and not measured on recordings of people. Nothing above 8 kHz is "
+    "kept. Music, several voices at once, echo and clipping were not in its training data.",
+    "lsm denoise noisy.wav -o clean.wav -n {name}",
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """An embedded file, as it describes itself.
+
+    Attributes:
+        name: Its name for `-n`.
+        size: In bytes.
+        sha256: Of the whole file.
+        parameters: Numbers that were trained; buffers that are stored count too.
+        metadata: The header's texts.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    parameters: int
+    metadata: Mapping[str, str]
+
+    @staticmethod
+    def read(file: Path) -> Weights:
+        """Read the header and hash the file."""
+        with safe_open(str(file), "pt") as content:
+            metadata = content.metadata() or {}
+            parameters = sum(prod(content.get_slice(key).get_shape()) for key in content.keys())  # noqa: SIM118
+        data = file.read_bytes()
+        return Weights(file.stem, len(data), hashlib.sha256(data).hexdigest(), parameters, metadata)
+
+    @property
+    def kind(self) -> Kind:
+        """Tell what they are for."""
+        return SOUND if "denoiser" in self.metadata else PICTURES
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The network's configuration."""
+        if "denoiser" in self.metadata:
+            content = json.loads(self.metadata["denoiser"])
+            return {"network": content["kind"], **content["settings"]}
+        return json.loads(self.metadata["config"])
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        return self.kind.summary.format(scale=self.settings.get("upscale"))
+
+
+def card(weights: Weights, measured: Mapping[str, Any]) -> str:
+    """Write a card.
+
+    Args:
+        weights: The file.
+        measured: Its entry of measured.yml.
+
+    Raises:
+        InputError: If the numbers belong to another file.
+    """
+    if measured["sha256"] != weights.sha256:
+        raise InputError(f"{MEASURED}: the numbers of {weights.name} are of other weights; measure again.")
+    kind, metadata = weights.kind, weights.metadata
+    steps = metadata.get("iterations") or metadata.get("steps")
+    averaging = {"params_ema": "; the running average of the weights", "params": ""}[
+        metadata.get("averaging", "params")
+    ]
+    made = f"\n\nMade by: `{metadata['command']}`" if "command" in metadata else ""
+    return f"""# {weights.name}
+
+{weights.summary}
+
+```bash
+{kind.command.format(name=weights.name)}
+```
+
+| | |
+|---|---|
+| File | `lsm/weights/embedded/{weights.name}.safetensors`, {weights.size:,} bytes, {weights.parameters:,} numbers |
+| SHA-256 | `{weights.sha256}` |
+| Licence | {metadata["licence"]} |
+
+## Intended use
+{kind.use}
+
+## Training
+Data: {metadata["training_set"]}.
+
+Steps: {int(steps or 0):,}{averaging}.{made}
+
+## Measured
+Protocol: {measured["protocol"]}.
+
+{_table(weights.name, measured)}
+
+`{measured["command"].strip()}`, at commit {measured["commit"]}, {measured["machine"]}.
+
+## Limits
+{kind.limits}
+
+## Network
+```yaml
+{yaml.safe_dump(weights.settings, default_flow_style=None, sort_keys=False).strip()}
+```
+"""
+
+
+def _table(name: str, measured: Mapping[str, Any]) -> str:
+    """Lay out the numbers, with those of what they are compared with, if any, above them."""
+    columns = list(measured["results"])
+    rows = [(key, measured[key]) for key in ("bicubic", "noisy") if key in measured] + [(name, measured["results"])]
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    return "\n".join(lines + [f"| {key} | {' | '.join(row[column] for column in columns)} |" for key, row in rows])
+
+
+def pages() -> dict[str, str]:
+    """Write all cards, and the page that lists them; by name.
+
+    Raises:
+        InputError: If the numbers of one are missing or of another file.
+    """
+    measured = yaml.safe_load(MEASURED.read_text(encoding="utf-8"))
+    files = sorted(WEIGHTS.glob("*.safetensors"), key=lambda file: ("denoiser" in file.stem, file.stem))
+    found = [Weights.read(file) for file in files]
+    missing = [weights.name for weights in found if weights.name not in measured]
+    if missing:
+        raise InputError(f"{MEASURED}: no numbers of {', '.join(missing)}; measure them.")
+    lines = [
+        f"| [{w.name}]({w.name}.md) | {w.summary} | {w.parameters:,} | {w.size / 1e6:.2f} MB |"
+        f" {w.metadata['licence']} |"
+        for w in found
+    ]
+    index = "# Models\n\nWhat comes with the package, for `-n`; a card each.\n\n"
+    index += "\n".join(["| Name | | Numbers | File | Licence |", "|---|---|--:|--:|---|", *lines]) + "\n"
+    return {"index": index} | {weights.name: card(weights, measured[weights.name]) for weights in found}
+
+
+def main() -> None:
+    """Replace the cards."""
+    for name, text in pages().items():
+        with atomic_file(FOLDER / f"{name}.md") as file:
+            file.write(text.encode())
+
+
+if __name__ == "__main__":
+    main()

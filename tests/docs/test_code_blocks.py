@@ -1,0 +1,220 @@
+"""Every bash, console and python block of README.md and docs/ is run, page by page, beside small pictures and sounds.
+
+What cannot run here says so in the page, by HTML comments right above the block:
+
+    <!-- not run: REASON -->                     the block
+    <!-- not run, lines with "TEXT": REASON -->  the commands that hold TEXT
+    <!-- run with: OLD => NEW -->                as it stands, but for OLD; OLD must be there
+"""
+
+import logging
+import re
+import runpy
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lsm.cli import main
+from lsm.inference.image_io import write_image
+from lsm.mixers import registry
+from lsm.weights import load_model
+from lsm.weights.registry import embedded_path
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LANGUAGES = ("bash", "console", "python")
+FENCE = re.compile(
+    r"^(?P<marks>(?:<!--(?:(?!-->).)*-->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+    skipped: bool = False
+    skipped_lines: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> list[str]:
+        lines = self.text.replace("\\\n", " ").splitlines()
+        if self.language == "console":
+            lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        return [line for line in lines if shlex.split(line, comments=True)]
+
+
+def blocks(page: str) -> list[Block]:
+    found = []
+    for match in FENCE.finditer(page):
+        if match["language"] not in LANGUAGES:
+            continue
+        text, skipped, lines = match["text"], False, []
+        for mark in re.findall(r"<!-- *(.*?) *-->", match["marks"]):
+            if mark.startswith("not run: ") and mark.removeprefix("not run: "):
+                skipped = True
+            elif part := re.fullmatch(r'not run, lines with "(.+)": .+', mark):
+                assert part[1] in text, f"no line with {part[1]!r}"
+                lines.append(part[1])
+            elif part := re.fullmatch(r"run with: (.+?) => (.*)", mark):
+                assert part[1] in text, f"{part[1]!r} is to be replaced and is not there"
+                text = text.replace(part[1], part[2])
+            elif mark.startswith("install and "):  # .ci/run does it, in a fresh environment
+                skipped = True
+            else:
+                raise AssertionError(f"an unknown mark: {mark}")
+        found.append(Block(match["language"], text, page[: match.start("text")].count("\n") + 1, skipped, tuple(lines)))
+    return found
+
+
+def run_command(command: str) -> None:
+    """Run what is ours in this process, and look for what is said of other programs; anything else is a mistake."""
+    program, *arguments = shlex.split(command, comments=True)
+    if program == "lsm":
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert not left.value.code, f"exit code {left.value.code}"
+    elif program == "python" and arguments[0].startswith("scripts/"):
+        before = sys.argv
+        sys.argv = arguments
+        try:
+            runpy.run_path(arguments[0], run_name="__main__")
+        except SystemExit as left:
+            assert not left.code, f"exit code {left.code}"
+        finally:
+            sys.argv = before
+    else:
+        raise AssertionError(f"{program} cannot be run here; say so above the block: <!-- not run: REASON -->")
+
+
+def run_block(block: Block) -> None:
+    if block.language == "python":
+        exec(compile(block.text, "block", "exec"), {"__name__": "__main__"})
+        return
+    for command in block.commands:
+        if not any(text in command for text in block.skipped_lines):
+            try:
+                run_command(command)
+            except BaseException as error:
+                raise AssertionError(f"{command}: {error}") from error
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with what the pages name, and the process as it was afterwards."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+
+    def picture(name: str, height: int = 20, width: int = 24) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+    for name in ("photo.jpg", "photo.png", "scans/a.tif"):
+        picture(name)
+    for name in (
+        "photos/a.png",
+        "photos/sub/b.jpg",
+        *(f"datasets/SR/{name}/HR/a.png" for name in ("Set5", "Set14", "B100")),
+    ):
+        picture(name, 96, 108)
+    for number in range(4):
+        picture(f"datasets/BSDS400/HR/{number}.png", 40, 48)
+    for name in ("options", "scripts", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("my.safetensors", "mine.safetensors"):
+        shutil.copy(embedded_path("tiny-x2"), tmp_path / name)
+    torch.save({"params": load_model("tiny-x4").state_dict()}, tmp_path / "net_g_latest.pth")
+    sounds(tmp_path, rng)
+    deterministic, mixers, level = torch.are_deterministic_algorithms_enabled(), registry.MIXERS, logging.root.level
+    precision = torch.get_float32_matmul_precision()
+    yield tmp_path
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_float32_matmul_precision(precision)
+    registry.MIXERS = mixers
+    logging.root.setLevel(level)
+
+
+def sounds(folder: Path, rng: np.random.Generator) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    for name in ("noisy.wav", "takes/a.wav", "noises/a.wav", *(f"speech/{number}.wav" for number in range(3))):
+        (folder / name).parent.mkdir(exist_ok=True)
+        soundfile.write(folder / name, rng.standard_normal(20000) * 0.1, 16000)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if blocks(page.read_text(encoding="utf-8"))],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_the_blocks_of_a_page_run(page: Path, desk: Path) -> None:
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.skipped:
+            continue
+        try:
+            run_block(block)
+        except BaseException as error:
+            raise AssertionError(f"{page.relative_to(ROOT)}, line {block.line}: {error}") from error
+
+
+def test_what_is_installed_is_an_extra() -> None:
+    section = (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]")[1].split("\n[")[0]
+    extras = re.findall(r"^(\w+) = \[", section, re.MULTILINE)
+    named = {name for page in PAGES for name in re.findall(r"pip install [^\n]*?\[([\w,]+)\]", page.read_text())}
+    assert {part for name in named for part in name.split(",")} <= set(extras)
+
+
+PAGE = """
+<!-- run with: 16 => 20 -->
+```bash
+lsm upscale photo.png -o a.png \\
+    --device cpu -n tiny-x2 -t 16   # comment
+lsm upscale photo.png {flag} b.png --device cpu
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("page", "error"),
+    [
+        (PAGE.replace("{flag}", "-o").replace("20", "64"), None),
+        (PAGE.replace("{flag}", "--no-such-flag").replace("20", "64"), "exit code 2"),
+        (PAGE.replace("{flag}", "-o"), "exit code 2"),  # the replaced number is used: 20 is too small for a tile
+        ("```python\nassert 1 == 2\n```\n", "Error"),
+        ("```console\n$ rm -rf x\n```\n", "cannot be run here"),
+        ("<!-- not run: needs a GPU -->\n```bash\nrm -rf x\n```\n", None),
+        ("<!-- not run, lines with \"rm\": why -->\n```bash\nrm -rf x\nlsm models\n```\n", None),
+        ("```yaml\n{not: code\n```\n", None),
+    ],
+)  # fmt: skip
+def test_this_test_can_fail(page: str, error: str | None, desk: Path) -> None:
+    def run() -> None:
+        for block in blocks(page):
+            if not block.skipped:
+                run_block(block)
+
+    if error is None:
+        run()
+    else:
+        with pytest.raises(AssertionError, match=error if error != "Error" else None):
+            run()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!-- run with: nothing => x -->\n```bash\nlsm models\n```\n",
+        "<!-- not run -->\n```bash\nlsm models\n```\n",
+        '<!-- not run, lines with "pip": x -->\n```bash\nlsm models\n```\n',
+    ],
+)
+def test_wrong_marks_are_refused(page: str) -> None:
+    with pytest.raises(AssertionError):
+        blocks(page)
