@@ -51,6 +51,14 @@ PICTURES = Kind(
     "plates by it. Larger networks reach more (see the README's table).",
     "lsm upscale photo.jpg -o results -n {name}",
 )
+NOISE = Kind(
+    "Takes Gaussian noise of any strength out of pictures, grey or colour.",
+    "Photographs with noise that is alike in all places and independent from pixel to pixel, of standard deviation 0 to 55 "
+    "in steps of 8 bits.",
+    "Trained on Gaussian noise only: that of cameras after demosaicing and compression is another, as are JPEG's blocks. "
+    "What is drowned in noise is smoothed or guessed, not recovered.",
+    "lsm restore photo.jpg -o results --task denoise -n {name}",
+)
 SOUND = Kind(
     "Takes noise out of speech and tones, at 16 kHz.",
     "Recordings of one voice in steady or slowly changing noise, from 0 dB up.",
@@ -90,7 +98,9 @@ class Weights:
     @property
     def kind(self) -> Kind:
         """Tell what they are for."""
-        return SOUND if "denoiser" in self.metadata else PICTURES
+        if "denoiser" in self.metadata:
+            return SOUND
+        return NOISE if self.settings.get("task") == "denoise" else PICTURES
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -106,18 +116,16 @@ class Weights:
         return self.kind.summary.format(scale=self.settings.get("upscale"))
 
 
-def card(weights: Weights, measured: Mapping[str, Any]) -> str:
+def card(weights: Weights, measured: Mapping[str, Any] | None) -> str:
     """Write a card.
 
     Args:
         weights: The file.
-        measured: Its entry of measured.yml.
+        measured: Its entry of measured.yml; none if nothing was measured.
 
     Raises:
         InputError: If the numbers belong to another file.
     """
-    if measured["sha256"] != weights.sha256:
-        raise InputError(f"{MEASURED}: the numbers of {weights.name} are of other weights; measure again.")
     kind, metadata = weights.kind, weights.metadata
     steps = metadata.get("iterations") or metadata.get("steps")
     averaging = {"params_ema": "; the running average of the weights", "params": ""}[
@@ -132,11 +140,9 @@ def card(weights: Weights, measured: Mapping[str, Any]) -> str:
 {kind.command.format(name=weights.name)}
 ```
 
-| | |
-|---|---|
-| File | `lsm/weights/embedded/{weights.name}.safetensors`, {weights.size:,} bytes, {weights.parameters:,} numbers |
-| SHA-256 | `{weights.sha256}` |
-| Licence | {metadata["licence"]} |
+- File: `lsm/weights/embedded/{weights.name}.safetensors`, {weights.size:,} bytes, {weights.parameters:,} numbers
+- SHA-256: `{weights.sha256}`
+- Licence: {metadata["licence"]}
 
 ## Intended use
 {kind.use}
@@ -147,11 +153,7 @@ Data: {metadata["training_set"]}.
 Steps: {int(steps or 0):,}{averaging}.{made}
 
 ## Measured
-Protocol: {measured["protocol"]}.
-
-{_table(weights.name, measured)}
-
-`{measured["command"].strip()}`, at commit {measured["commit"]}, {measured["machine"]}.
+{_numbers(weights, measured)}
 
 ## Limits
 {kind.limits}
@@ -161,6 +163,16 @@ Protocol: {measured["protocol"]}.
 {yaml.safe_dump(weights.settings, default_flow_style=None, sort_keys=False).strip()}
 ```
 """
+
+
+def _numbers(weights: Weights, measured: Mapping[str, Any] | None) -> str:
+    """Say what was measured, how and where."""
+    if measured is None:
+        return "Nothing is on record yet."
+    if measured["sha256"] != weights.sha256:
+        raise InputError(f"{MEASURED}: the numbers of {weights.name} are of other weights; measure again.")
+    made = f"`{measured['command'].strip()}`, at commit {measured['commit']}, {measured['machine']}."
+    return f"Protocol: {measured['protocol']}.\n\n{_table(weights.name, measured)}\n\n{made}"
 
 
 def _table(name: str, measured: Mapping[str, Any]) -> str:
@@ -175,14 +187,13 @@ def pages() -> dict[str, str]:
     """Write all cards, and the page that lists them; by name.
 
     Raises:
-        InputError: If the numbers of one are missing or of another file.
+        InputError: If the numbers of one are of another file.
     """
     measured = yaml.safe_load(MEASURED.read_text(encoding="utf-8"))
-    files = sorted(WEIGHTS.glob("*.safetensors"), key=lambda file: ("denoiser" in file.stem, file.stem))
+    files = sorted(
+        WEIGHTS.glob("*.safetensors"), key=lambda file: ("denoiser" in file.stem, "denoise" in file.stem, file.stem)
+    )
     found = [Weights.read(file) for file in files]
-    missing = [weights.name for weights in found if weights.name not in measured]
-    if missing:
-        raise InputError(f"{MEASURED}: no numbers of {', '.join(missing)}; measure them.")
     lines = [
         f"| [{w.name}]({w.name}.md) | {w.summary} | {w.parameters:,} | {w.size / 1e6:.2f} MB |"
         f" {w.metadata['licence']} |"
@@ -190,7 +201,7 @@ def pages() -> dict[str, str]:
     ]
     index = "# Models\n\nWhat comes with the package, for `-n`; a card each.\n\n"
     index += "\n".join(["| Name | | Numbers | File | Licence |", "|---|---|--:|--:|---|", *lines]) + "\n"
-    return {"index": index} | {weights.name: card(weights, measured[weights.name]) for weights in found}
+    return {"index": index} | {weights.name: card(weights, measured.get(weights.name)) for weights in found}
 
 
 def main() -> None:
