@@ -53,10 +53,10 @@ PICTURES = Kind(
 )
 NOISE = Kind(
     "Takes Gaussian noise of any strength out of pictures, grey or colour.",
-    "Photographs with noise that is alike in all places and independent from pixel to pixel, of standard deviation 0 to 55 "
-    "in steps of 8 bits.",
-    "Trained on Gaussian noise only: that of cameras after demosaicing and compression is another, as are JPEG's blocks. "
-    "What is drowned in noise is smoothed or guessed, not recovered.",
+    "Photographs with noise that is alike in all places and independent from pixel to pixel, of standard deviation 0 "
+    "to 55 in steps of 8 bits.",
+    "Trained on Gaussian noise only: that of cameras after demosaicing and compression is another, as are JPEG's "
+    "blocks. What is drowned in noise is smoothed or guessed, not recovered.",
     "lsm restore photo.jpg -o results --task denoise -n {name}",
 )
 SOUND = Kind(
