@@ -133,8 +133,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("my.safetensors", "mine.safetensors"):
         shutil.copy(embedded_path("tiny-x2"), tmp_path / name)
     torch.save({"params": load_model("tiny-x4").state_dict()}, tmp_path / "net_g_latest.pth")
-    jpeg = create_model("tiny", 1, task="jpeg", embed_dim=16, depths=(1,), d_state=2)
-    save_model(jpeg, tmp_path / "my-jpeg.safetensors")
+    small = {"embed_dim": 16, "depths": (2,), "d_state": 2}
+    save_model(create_model("tiny", 4, **small), tmp_path / "small-x4.safetensors")
+    save_model(create_model("tiny", 1, task="jpeg", **small), tmp_path / "my-jpeg.safetensors")
     sounds(tmp_path, rng)
     films(tmp_path, rng)
     deterministic, mixers, level = torch.are_deterministic_algorithms_enabled(), registry.MIXERS, logging.root.level
