@@ -25,7 +25,7 @@ def plan(
     variant: Annotated[str, typer.Option(help="Preset of the network.")] = "tiny",
     scale: Annotated[int, typer.Option(help="Of the enlargement.")] = 4,
     options: Annotated[Path, typer.Option(help="Option file of the training.")] = Path("options/train/tiny_x4.yml"),
-    iterations: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 600,
+    iterations: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 400,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each variant.")] = 1,
     only: Annotated[str, typer.Option(help="Names of mixers beside cml, with commas; all by default.")] = "",
 ) -> None:
@@ -54,8 +54,11 @@ def plan(
         "sets": ["Set5", "Set14", "B100"],
         "common": {
             "network_g": {"variant": variant, "upscale": scale},
+            "datasets": {"train": {"gt_size": 24 * scale, "batch_size": 8}},
             "train": {
                 "total_iter": iterations,
+                "warmup_iter": 50,
+                "optim_g": {"lr": 1.5e-3},
                 "ema_decay": 0,
                 "scheduler": {"type": "CosineAnnealingRestartLR", "periods": [iterations], "eta_min": 1.0e-6},
             },

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from lsm.allocator import release_freed_memory
 from lsm.inference.memory import peak_memory
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ def measured(run: Callable[[], T], device: torch.device) -> tuple[T, float, int 
         outcome.append((result, time.perf_counter() - start))
 
     if device.type == "cpu":
+        release_freed_memory()
         before = _reset_resident_peak()
         timed()
         after = _status("VmHWM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ def demo(
 
     Nothing is sent elsewhere; pictures are deleted when the page is closed. Ctrl-C ends the server.
     """
-    from lsm.demo.server import demo_server, wait_for_end
+    from lsm.demo.server import demo_server, end_signal
     from lsm.inference.device import pick_device
     from lsm.inference.models import open_network, weights_for
 
@@ -36,11 +37,15 @@ def demo(
     for name in models:  # a wrong one is told now rather than to a visitor
         open_network(weights_for(name, None))
     offered = [*models, "tiny", *_embedded()]
-    with demo_server(offered, host=host, port=port, device=device, max_pixels=int(max_megapixels * 1e6)) as address:
+    ended = end_signal()
+    with (
+        demo_server(offered, host=host, port=port, device=device, max_pixels=int(max_megapixels * 1e6)) as address,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         typer.echo(f"LSM's demo is at {address} until Ctrl-C.", err=True)
         if open_browser:
             typer.launch(address)
-        wait_for_end()
+        ended.wait()
 
 
 def _embedded() -> tuple[str, ...]:

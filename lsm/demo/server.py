@@ -96,12 +96,11 @@ def demo_server(
         visits.close()
 
 
-def wait_for_end() -> None:
-    """Wait for Ctrl-C, or the signal that ends services."""
+def end_signal() -> threading.Event:
+    """Return what is set by the signal that ends services, from now on."""
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
-    with contextlib.suppress(KeyboardInterrupt):
-        ended.wait()
+    return ended
 
 
 def _free_port(host: str) -> int:

@@ -50,6 +50,7 @@ EXTRAS = {
     "ray": Extra(("ray",), "`lsm upscale --ray`: the work spread over a cluster"),
     "video": Extra(("av",), "`lsm upscale-video`"),
     "lmdb": Extra(("lmdb",), "`lsm data prepare --lmdb`"),
+    "docs": Extra(("mkdocs-material", "mkdocstrings"), "the documentation as a site, by `mkdocs build`"),
 }
 
 
