@@ -32,32 +32,48 @@ def models() -> None:
     """List the weights that come with the package: those for images, and those that denoise sound."""
     from rich.console import Console
 
+    from lsm.audio.checkpoint import EMBEDDED as FOR_SOUND
+    from lsm.audio.checkpoint import embedded_file
+    from lsm.weights import EMBEDDED as FOR_IMAGES
+    from lsm.weights.registry import embedded_path
+
     console = Console()
-    console.print(_for_images())
-    console.print()
-    console.print(_denoisers())
+    for table, paths in (
+        (_for_images(), {name: embedded_path(name) for name in FOR_IMAGES}),
+        (_denoisers(), {name: embedded_file(name) for name in FOR_SOUND}),
+    ):
+        console.print(table)
+        console.print("\ntrained on")
+        for name, path in paths.items():
+            console.print(f" {name}: {_header(path).get('training_set', 'not stated')}", markup=False, soft_wrap=True)
+        console.print()
+
+
+def _header(path: Path) -> dict[str, str]:
+    """Read what a file of weights says of itself."""
+    from lsm.weights import read_checkpoint
+
+    return read_checkpoint(path).metadata
 
 
 def _for_images() -> Table:
     """List the weights for images."""
     from rich.table import Column, Table
 
-    from lsm.weights import EMBEDDED, load_model, read_checkpoint
+    from lsm.weights import EMBEDDED, load_model
     from lsm.weights.registry import embedded_path
 
-    table = Table(
-        Column("name", no_wrap=True), "task", "parameters", "size", "trained on", "iterations", "licence", box=None
-    )
+    table = Table(Column("name", no_wrap=True), "task", "parameters", "size", "iterations", "licence", box=None)
     for name in EMBEDDED:
         path = embedded_path(name)
-        header = read_checkpoint(path).metadata
+        header = _header(path)
         model = load_model(name)
         table.add_row(
             name,
             model.config.purpose,
             f"{sum(p.numel() for p in model.parameters()):,}",
             f"{path.stat().st_size / 1e6:.2f} MB",
-            *(header.get(key, "not stated") for key in ("training_set", "iterations", "licence")),
+            *(header.get(key, "not stated") for key in ("iterations", "licence")),
         )
     return table
 
@@ -67,7 +83,6 @@ def _denoisers() -> Table:
     from rich.table import Column, Table
 
     from lsm.audio.checkpoint import EMBEDDED, embedded_file, load_denoiser
-    from lsm.weights import read_checkpoint
 
     table = Table(
         Column("name", no_wrap=True),
@@ -75,13 +90,12 @@ def _denoisers() -> Table:
         "latency",
         "parameters",
         "size",
-        "trained on",
         "steps",
         "licence",
         box=None,
     )
     for name in EMBEDDED:
-        denoiser, header = load_denoiser(name), read_checkpoint(embedded_file(name)).metadata
+        denoiser, header = load_denoiser(name), _header(embedded_file(name))
         latency = denoiser.latency
         table.add_row(
             name,
@@ -89,7 +103,7 @@ def _denoisers() -> Table:
             "looks ahead" if latency is None else f"{1000 * latency:.0f} ms",
             f"{sum(p.numel() for p in denoiser.network.parameters()):,}",
             f"{embedded_file(name).stat().st_size / 1e6:.2f} MB",
-            *(header.get(key, "not stated") for key in ("training_set", "steps", "licence")),
+            *(header.get(key, "not stated") for key in ("steps", "licence")),
         )
     return table
 
