@@ -39,8 +39,8 @@ def run(what: str, **environment: str) -> tuple[bool, int]:
 def test_pages_are_fetched_once():
     kept, faults = run("keep")
     assert kept
-    assert faults < 500
-    assert run("leave")[1] > 10_000
+    assert faults < 20_000
+    assert run("leave")[1] > 20_000
 
 
 def test_what_the_environment_says_goes_first():
