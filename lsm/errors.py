@@ -5,8 +5,9 @@ The command line prints them as one line and exits with code 2; a library caller
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class LSMError(Exception):
@@ -23,6 +24,24 @@ class OptionError(LSMError):
 
 class CheckpointError(LSMError):
     """A weights file cannot be read, or does not hold weights of this network."""
+
+
+@contextlib.contextmanager
+def needs_extra(extra: str, reason: str) -> Iterator[None]:
+    """Say in one line what to install where an import in the block fails.
+
+    Args:
+        extra: The optional part of the package that brings what is imported.
+        reason: What needs it, e.g. `"Plots need matplotlib"`.
+
+    Raises:
+        OptionError: If the import fails; with its words if the library is there but does not load.
+    """
+    try:
+        yield
+    except ImportError as error:
+        broken = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
+        raise OptionError(f"{reason}: pip install 'lsm-sr[{extra}]'{broken}.") from error
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lsm.data.prepare import Prepared
-from lsm.errors import InputError, OptionError
+from lsm.errors import InputError, needs_extra
 from lsm.files import atomic_file
 from lsm.inference.image_io import printable
 
@@ -62,10 +62,8 @@ def write_lmdb(
         OptionError: If the library lmdb is not installed.
         InputError: If two keys are the same or one is no text, or a file cannot be read.
     """
-    try:
+    with needs_extra("lmdb", "An LMDB needs the library lmdb"):
         import lmdb
-    except ImportError:
-        raise OptionError("An LMDB needs the library lmdb: pip install lmdb.") from None
     if len(set(keys)) < len(keys):
         raise InputError(f"{path}: two pictures have the same key.")
     for key in keys:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from lsm.demo.visits import Visits
-from lsm.errors import OptionError
+from lsm.errors import OptionError, needs_extra
 
 QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",  # else it reports each start, and asks for the newest version
@@ -71,12 +71,10 @@ def demo_server(
     # Read by gradio when it is imported and when its components are made.
     os.environ.update(QUIET, GRADIO_TEMP_DIR=str(visits.root))
     try:
-        try:
+        with needs_extra("demo", "The demo needs gradio"):
             from starlette.middleware import Middleware
 
             from lsm.demo.page import STYLE, THEME, build_page
-        except ImportError as error:
-            raise OptionError("The demo needs gradio: pip install 'lsm-sr[demo]'.") from error
         page = build_page(visits, models, device, max_pixels)
         try:
             _, address, _ = page.launch(

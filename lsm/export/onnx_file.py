@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from lsm.arch import LSM
-from lsm.errors import CheckpointError, OptionError
+from lsm.errors import CheckpointError, needs_extra
 from lsm.export.halves import store_halves
 from lsm.export.network import exportable, trace
 from lsm.export.operators import DOMAIN, functions, translations
@@ -105,11 +105,9 @@ def to_onnx(model: LSM, precision: str = "fp32") -> Any:
     Raises:
         OptionError: If a package of the extra `onnx` is missing.
     """
-    try:
+    with needs_extra("onnx", "Export to ONNX needs onnx and onnxscript"):
         import onnxscript  # noqa: F401
         from onnx_ir.passes.common import InlinePass
-    except ImportError as error:
-        raise OptionError("Export to ONNX needs onnx and onnxscript: pip install 'lsm-sr[onnx]'.") from error
     program = trace(model)
     with _quiet():
         exported = torch.onnx.export(

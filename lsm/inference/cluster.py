@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from lsm.errors import CheckpointError, LSMError, OptionError
+from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra
 from lsm.inference.batch import Summary, Watcher
 from lsm.inference.image_io import printable
 from lsm.inference.jobs import Job
@@ -39,11 +39,9 @@ def connected(address: str) -> Iterator[None]:
         OptionError: If Ray is not installed or there is no cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
-    try:
+    with needs_extra("ray", "--ray needs Ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise OptionError(f"--ray needs Ray: pip install 'lsm-sr[ray]' ({error}).") from error
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setLevel(logging.ERROR)

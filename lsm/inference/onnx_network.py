@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lsm.errors import CheckpointError, OptionError
+from lsm.errors import CheckpointError, OptionError, needs_extra
 from lsm.inference.device import check_precision, pick_device
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
@@ -119,8 +119,6 @@ def _runtime() -> Any:
     Raises:
         OptionError: If it is not installed.
     """
-    try:
+    with needs_extra("onnx", "ONNX files are run by onnxruntime"):
         import onnxruntime
-    except ImportError as error:
-        raise OptionError("ONNX files are run by onnxruntime: pip install 'lsm-sr[onnx]'.") from error
     return onnxruntime

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsm.arch import LSM, LSMConfig
 from lsm.arch.network import CONFIG_KEY
-from lsm.errors import OptionError
+from lsm.errors import needs_extra
 from lsm.weights import build
 from lsm.weights.keys import is_released
 
@@ -25,10 +25,8 @@ def install(registry: ArchRegistry | None = None) -> None:
     Raises:
         OptionError: If spandrel is not installed.
     """
-    try:
+    with needs_extra("compare", "The library spandrel is not installed"):
         from spandrel import MAIN_REGISTRY, Architecture, ArchSupport
-    except ImportError as error:
-        raise OptionError("The library spandrel is not installed: pip install 'lsm-sr[compare]'.") from error
 
     class LSMArchitecture(Architecture[LSM]):
         def __init__(self) -> None:

@@ -5,7 +5,7 @@ The modules beside this one import PyAV, so they are themselves imported only af
 
 from __future__ import annotations
 
-from lsm.errors import OptionError
+from lsm.errors import OptionError, needs_extra
 
 OLDEST = 18
 """Major version of PyAV: the first that takes swscale's flags for exact conversion."""
@@ -17,10 +17,8 @@ def require_av() -> None:
     Raises:
         OptionError: If it is not installed, or too old.
     """
-    try:
+    with needs_extra("video", "Videos need PyAV and Python 3.11 or newer"):
         import av.logging
-    except ImportError as error:
-        raise OptionError("Videos need PyAV and Python 3.11 or newer: pip install 'lsm-sr[video]'.") from error
     if int(av.__version__.split(".")[0]) < OLDEST:
         raise OptionError(f"Videos need PyAV {OLDEST} or newer, not {av.__version__}: pip install -U 'lsm-sr[video]'.")
     av.logging.set_level(None)

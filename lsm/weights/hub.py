@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lsm.errors import CheckpointError, OptionError
+from lsm.errors import CheckpointError, needs_extra
 from lsm.weights.identity import file_hash
 
 
@@ -94,10 +94,8 @@ def library() -> Any:
     Raises:
         OptionError: If it is not installed.
     """
-    try:
+    with needs_extra("hub", "Weights on the hub need the library huggingface-hub"):
         import huggingface_hub
-    except ImportError as error:
-        raise OptionError("Weights on the hub need the library huggingface-hub: pip install 'lsm-sr[hub]'.") from error
     return huggingface_hub
 
 
