@@ -61,6 +61,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     return f"Unknown {kind} {shown(name)}.{hint} Known: {', '.join(names)}."
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's text, or its kind if it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """Give an error's text on one line and cut off where it is long, or its kind if it has none."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
 def shown(value: object) -> str:
     """Write a value from a file into a message: as Python would, on one line, and not longer than 100 characters."""
     text = repr(value)

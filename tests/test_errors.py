@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lsm.errors import OptionError, needs_extra
+from lsm.errors import OptionError, first_line, needs_extra, one_line
 
 
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +20,12 @@ def test_what_is_installed_but_broken_says_so_too() -> None:
         needs_extra("video", "Videos"),
     ):
         raise ImportError("libav.so: no such file")
+
+
+def test_errors_of_others_fit_on_a_line_even_if_they_say_nothing() -> None:
+    error = ValueError("  shapes differ:\n  (1, 2)\n and (2, 1)\n")
+    assert first_line(error) == "shapes differ:"
+    assert one_line(error) == "shapes differ: (1, 2) and (2, 1)"
+    assert one_line(error, 6) == "shapes"
+    for silent in (AssertionError(), RuntimeError(" \n")):
+        assert first_line(silent) == one_line(silent) == type(silent).__name__

@@ -20,7 +20,7 @@ from lsm.audio.metrics import si_sdr
 from lsm.audio.spectrogram import save_spectrograms
 from lsm.audio.streaming import StreamingDenoiser
 from lsm.audio.two_way import TwoWayDenoiser
-from lsm.errors import CheckpointError, OptionError
+from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.files import atomic_file
 from lsm.weights.pth import load_pth
 
@@ -231,7 +231,7 @@ class _Run:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"Cannot resume from {self.state_path}: {str(error).splitlines()[0]}") from error
+            raise CheckpointError(f"Cannot resume from {self.state_path}: {first_line(error)}") from error
         self.epoch, self.best, self.stale = content["epoch"], content["best"], content["stale"]
 
 
@@ -248,9 +248,7 @@ def _begin_from(name: str, network: Network) -> None:
     try:
         target.load_state_dict(source.state_dict())
     except RuntimeError as error:
-        raise CheckpointError(
-            f"{name} is another network than the one to train: {str(error).splitlines()[0]}"
-        ) from error
+        raise CheckpointError(f"{name} is another network than the one to train: {first_line(error)}") from error
 
 
 def _tensorboard(folder: Path) -> Any:

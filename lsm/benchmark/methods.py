@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lsm.benchmark.baselines import BASELINES
 from lsm.benchmark.settings import Settings
-from lsm.errors import CheckpointError, OptionError
+from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.inference.complexity import complexity
 from lsm.inference.device import pick_device
 from lsm.inference.upscaler import Upscaler
@@ -200,7 +200,7 @@ def _load_network(source: str, settings: Settings) -> tuple[nn.Module, str]:
             descriptor = spandrel.ModelLoader(device="cpu").load_from_file(source)
         except Exception as foreign:  # spandrel and the networks it builds raise errors of every kind
             raise CheckpointError(
-                f"{error} The library spandrel cannot read it either: {str(foreign).splitlines()[0]}"
+                f"{error} The library spandrel cannot read it either: {first_line(foreign)}"
             ) from foreign
         return _spandrel_network(descriptor, source), str(descriptor.architecture.name)
 

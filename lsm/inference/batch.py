@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from lsm.errors import CheckpointError, InputError, LSMError
+from lsm.errors import CheckpointError, InputError, LSMError, one_line
 from lsm.inference.encoding import check_fits, format_of
 from lsm.inference.image_io import MAX_PIXELS, printable, read_image, write_image
 from lsm.inference.jobs import Job
@@ -191,4 +191,4 @@ def _reason(error: Exception, job: Job) -> str:
     log.debug("Unexpected failure at %s", printable(job.source), exc_info=error)
     if isinstance(error, MemoryError):
         return f"{printable(job.source)}: not enough memory for the result."
-    return f"{printable(job.source)}: unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{printable(job.source)}: unexpected {type(error).__name__}: {one_line(error)}"

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra
+from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra, one_line
 from lsm.inference.batch import Summary, Watcher
 from lsm.inference.image_io import printable
 from lsm.inference.jobs import Job
@@ -51,10 +51,9 @@ def connected(address: str) -> Iterator[None]:
         try:
             ray.init(address=address, logging_level=logging.ERROR, **starting)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
             raise OptionError(
-                f"--ray {address}: no Ray cluster answers ({reason}). `ray start --head` starts one; --ray local, one "
-                "for this run on this machine alone."
+                f"--ray {address}: no Ray cluster answers ({one_line(error)}). `ray start --head` starts one; "
+                "--ray local, one for this run on this machine alone."
             ) from error
     try:
         yield
@@ -116,13 +115,12 @@ class Cluster:
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, LSMError):
                 raise error.cause from error
-            reason = " ".join(str(error.cause).split())[:200]
             raise OptionError(
-                f"No upscaler can be made on the cluster: {type(error.cause).__name__}: {reason}. Is this version of "
-                "lsm installed on its machines?"
+                f"No upscaler can be made on the cluster: {type(error.cause).__name__}: {one_line(error.cause)}. Is "
+                "this version of lsm installed on its machines?"
             ) from error
         except ray.exceptions.RayError as error:
-            raise OptionError(f"The cluster fails at a first task: {' '.join(str(error).split())[:300]}") from error
+            raise OptionError(f"The cluster fails at a first task: {one_line(error, 300)}") from error
 
     def upscale_files(
         self, jobs: Sequence[Job], *, note: str, max_pixels: int, watcher: Watcher | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from lsm.errors import OptionError, unknown_name
+from lsm.errors import OptionError, first_line, unknown_name
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -30,9 +30,8 @@ def pick_device(name: str | torch.device) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
         raise OptionError(
-            f"Device {str(name)!r} is not available here ({reason}); use --device auto or cpu."
+            f"Device {str(name)!r} is not available here ({first_line(error)}); use --device auto or cpu."
         ) from error
     return device
 

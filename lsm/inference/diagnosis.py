@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lsm.errors import first_line
 from lsm.inference.complexity import human
 from lsm.inference.device import computing
 from lsm.inference.memory import available_memory
@@ -76,7 +77,7 @@ def _scan_speed(name: str, inputs: list[Tensor], device: torch.device) -> str:
     try:
         best = _best_time(lambda: linear_scan(transition, drive, backend=name), device)
     except (ValueError, RuntimeError, ImportError) as error:
-        return f"not here: {str(error).strip().splitlines()[0]}"
+        return f"not here: {first_line(error)}"
     return f"{best * 1e3:.2f} ms" + (", the default" if name == default_backend(device) else "")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lsm.errors import InputError
+from lsm.errors import InputError, one_line
 from lsm.files import atomic_file
 from lsm.inference.decoding import FORMATS, decode, may_have_alpha
 from lsm.inference.encoding import EXTENSIONS, encode, format_of
@@ -62,8 +62,7 @@ def read_image(path: str | os.PathLike[str] | RemotePath, max_pixels: int = MAX_
             f"{printable(path)}: not a PNG, JPEG, WebP, TIFF or BMP picture, or its head is damaged."
         ) from error
     except Exception as error:  # decoders meet damaged data with exceptions of every kind
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{printable(path)}: damaged or cut off ({reason or type(error).__name__}).") from error
+        raise InputError(f"{printable(path)}: damaged or cut off ({one_line(error, 120)}).") from error
 
 
 def write_image(path: str | os.PathLike[str] | RemotePath, picture: Picture | np.ndarray, replace: bool = True) -> None:

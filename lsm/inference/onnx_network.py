@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lsm.errors import CheckpointError, OptionError, needs_extra
+from lsm.errors import CheckpointError, OptionError, first_line, needs_extra
 from lsm.inference.device import check_precision, pick_device
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
@@ -109,8 +109,7 @@ class OnnxNetwork(nn.Module):
         try:
             return runtime.InferenceSession(str(self.path), options, providers=providers)
         except Exception as error:  # its errors have no base of their own
-            reason = str(error).strip().splitlines()[0]
-            raise CheckpointError(f"onnxruntime cannot read {self.path}: {reason}") from error
+            raise CheckpointError(f"onnxruntime cannot read {self.path}: {first_line(error)}") from error
 
 
 def _runtime() -> Any:

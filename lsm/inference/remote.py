@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar, cast
 
-from lsm.errors import OptionError
+from lsm.errors import OptionError, one_line
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<path>.*)", re.DOTALL)
 _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "memory"})
@@ -142,7 +142,7 @@ class RemotePath:
         except OSError:
             raise
         except Exception as error:
-            raise OSError(f"{self.url}: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+            raise OSError(f"{self.url}: {type(error).__name__}: {one_line(error)}") from error
 
 
 AnyPath = Path | RemotePath

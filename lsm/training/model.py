@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from lsm.arch.network import CONFIG_KEY
-from lsm.errors import CheckpointError, LSMError
+from lsm.errors import CheckpointError, LSMError, first_line
 from lsm.inference.image_io import write_image
 from lsm.inference.picture import from_tensor
 from lsm.inference.upscaler import Upscaler
@@ -258,8 +258,9 @@ class LSMModel(SRModel):
             for optimizer, state in zip(self.optimizers, resume_state["optimizers"], strict=True):
                 optimizer.load_state_dict(state)
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"The training state does not fit the network of the options: {reason}") from error
+            raise CheckpointError(
+                f"The training state does not fit the network of the options: {first_line(error)}"
+            ) from error
         if resume_state.get("best_metric_results"):
             self.best_metric_results = resume_state["best_metric_results"]
 

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
-from lsm.errors import LSMError, OptionError, shown, unknown_name
+from lsm.errors import LSMError, OptionError, one_line, shown, unknown_name
 from lsm.training.image_schema import TASKS, ImageSet, TrainSet
 from lsm.training.schema import TestOptions, TrainOptions
 
@@ -64,7 +64,7 @@ def parse_yaml(text: str, source: str) -> Any:
     except RecursionError as error:
         raise OptionError(f"{source}: nested too deeply, or within itself.") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
-        raise OptionError(f"{source}: not valid YAML: {' '.join(str(error).split())[:500]}") from error
+        raise OptionError(f"{source}: not valid YAML: {one_line(error, 500)}") from error
     finally:
         if loader is not None:
             loader.dispose()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lsm.errors import CheckpointError, needs_extra
+from lsm.errors import CheckpointError, first_line, needs_extra
 from lsm.weights.identity import file_hash
 
 
@@ -115,5 +115,4 @@ def reason(error: Exception) -> str:
         return "the repository asks its users to accept its terms first; do so on its page, then `hf auth login`."
     if isinstance(error, errors.RepositoryNotFoundError):
         return "there is no such repository, or it is private; then `hf auth login` first."
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return first_line(error)

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from lsm.arch.config import with_semantics
 from lsm.arch.network import CONFIG_KEY, LSM, encode_config
-from lsm.errors import CheckpointError
+from lsm.errors import CheckpointError, first_line
 from lsm.files import atomic_file
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import from_released, is_released
 from lsm.weights.locate import locate
-from lsm.weights.pth import first_line, load_pth
+from lsm.weights.pth import load_pth
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 """Keys under which programs keep the state dict in a `.pth`; the first that is there is taken."""

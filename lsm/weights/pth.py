@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lsm.errors import CheckpointError
+from lsm.errors import CheckpointError, first_line
 
 
 def load_pth(path: Path) -> Any:
@@ -39,12 +39,6 @@ def load_pth(path: Path) -> Any:
         raise CheckpointError(f"Cannot read {path}: {first_line(error)}") from error
     _refuse_expanded(content, path)
     return content
-
-
-def first_line(error: BaseException) -> str:
-    """Give the first line of an error's text, or its kind if it has none."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _refuse_packed(path: Path) -> None:
