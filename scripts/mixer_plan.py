@@ -33,7 +33,7 @@ def plan(
     import yaml
 
     from lsm.arch.budget import count_parameters, match_parameters
-    from lsm.arch.config import preset_config
+    from lsm.arch.presets import preset_config
     from lsm.mixers.registry import find_mixer, mixer_names
 
     target = count_parameters(preset_config(variant, scale))

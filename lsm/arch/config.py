@@ -1,11 +1,11 @@
-"""What an LSM network is made of, as data: a frozen configuration, and presets as differences from it (paper §4.1)."""
+"""What an LSM network is made of, as data: a frozen configuration, and what no network can be built with."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +43,10 @@ PLACEMENTS = ("alternate", "attention", "mixer")
 DICTIONARIES = ("block", "shared")
 CATEGORIES = ("gumbel", "argmax")
 HEADS = ("light", "classical")
-STARTS = ("random", "bilinear", "identity")
-SCALES = (2, 3, 4, 8)
+STARTS = {"light": ("random", "bilinear"), "classical": ("random",)}
+"""By head; at scale 1 it is `RESTORING_STARTS`."""
+RESTORING_STARTS = ("random", "identity")
+SCALES = {"light": (1, 2, 3, 4), "classical": (1, 2, 3, 4, 8)}
 TASKS = ("sr", "denoise", "jpeg")
 """What a network is trained for: super-resolution; or at scale 1 to remove Gaussian noise, or JPEG's artefacts."""
 UNSHUFFLES = (1, 2, 4)
@@ -139,7 +141,7 @@ class LSMConfig:
     start: str = ""
 
     def __post_init__(self) -> None:
-        """Normalise lists to tuples, and check what can be wrong.
+        """Normalise lists to tuples, fill in what is left empty, and check what can be wrong.
 
         Raises:
             OptionError: On a value that no network can be built with.
@@ -150,76 +152,20 @@ class LSMConfig:
         set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
         set_field(self, "num_heads", self.num_heads // 2 * 2)
         set_field(self, "position_dim", self.position_dim or max(1, self.embed_dim // 2 // 4 // 4))
-        restores = self.upscale == 1
-        if restores:
-            set_field(self, "start", "identity" if self.start == "bilinear" else self.start or "identity")
+        if self.upscale == 1 and self.start in ("", "bilinear"):
+            set_field(self, "start", "identity")
         set_field(self, "start", self.start or "random")
         if self.semantics not in SEMANTICS:
             raise OptionError(unknown_name("semantics of LSM", self.semantics, SEMANTICS))
         for name, value in SEMANTICS[self.semantics].items():
             set_field(self, name, getattr(self, name) or value)
-        for name, known in (
-            ("transition", TRANSITIONS),
-            ("input_norm", INPUT_NORMS),
-            ("modulation", MODULATIONS),
-            ("placement", PLACEMENTS),
-            ("categories", CATEGORIES),
-            ("dictionary", DICTIONARIES),
-            ("head", HEADS),
-            ("start", ("random", "identity") if restores else STARTS[: 2 if self.head == "light" else 1]),
-            ("upscale", (1, *(SCALES if self.head == "classical" else SCALES[:3]))),
-            ("task", TASKS),
-            ("unshuffle", UNSHUFFLES if restores else UNSHUFFLES[:1]),
-        ):
+        for name, known in _choices(self).items():
             if getattr(self, name) not in known:
                 raise OptionError(unknown_name(f"{name} of LSM", getattr(self, name), map(str, known)))
         check_order(self.scan_order)
         check_mixer_options(self.mixer, self.mixer_options)
         set_field(self, "mixer_options", dict(self.mixer_options))
-        hiddens, half_heads = (self.mlp_hidden(mixer=False), self.mlp_hidden(mixer=True)), self.num_heads // 2
-        for wrong, why in (
-            (
-                self.num_tokens != 4 * self.d_state,
-                "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C",
-            ),
-            (restores != (self.task != "sr"), "scale 1 needs the task denoise or jpeg, and other scales the task sr"),
-            (half_heads < 1 or self.embed_dim % (2 * half_heads), "embed_dim must be a multiple of the heads in use"),
-            (
-                any(hidden < 2 or hidden % 2 for hidden in hiddens),
-                "embed_dim × mlp_ratio must be even, and × mixer_mlp_ratio too",
-            ),
-            (
-                self.mixer in ("cml", "attention") and self.mixer_options,
-                "the mixers cml and attention take the options of the network itself, not mixer_options",
-            ),
-            (self.semantics == "released" and self.mixer != "cml", "released semantics need the mixer cml"),
-            (
-                self.dictionary == "shared" and (self.mixer != "cml" or self.placement == "attention"),
-                "a shared dictionary needs the mixer cml",
-            ),
-            (not self.depths or min(self.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
-            (len(self.rgb_mean) != self.in_chans, "rgb_mean must hold one value a channel"),
-            (
-                len(self.split_size) != 2
-                or not all(1 <= side <= LARGEST_WINDOW for side in self.split_size)
-                or math.prod(self.split_size) > MOST_WINDOW_TOKENS,
-                f"split_size must be two numbers from 1 to {LARGEST_WINDOW}, of a product of at most "
-                f"{MOST_WINDOW_TOKENS}",
-            ),
-            (self.img_range <= 0, "img_range must be positive"),
-            (not 0 <= self.r_min < self.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
-            (self.temperature <= 0, "temperature must be positive"),
-            (self.reset and self.scan_order != "category", "reset needs the category order"),
-            (
-                self.semantics == "released" and any(getattr(self, k) != v for k, v in _PAPER.items()),
-                "released semantics have the paper's transition, input_norm, modulation and scan_order",
-            ),
-            (not 0 <= self.drop_path_rate < 1, "drop_path_rate must lie in [0, 1)"),
-            (
-                min(self.embed_dim, self.d_state, self.in_chans, self.position_dim) < 1,
-                "embed_dim, d_state, in_chans and position_dim must be positive",
-            ),
-        ):
+        for wrong, why in _contradictions(self):
             if wrong:
                 raise OptionError(f"LSM cannot be built: {why} (got {str(self)[:1000]}).")
 
@@ -268,38 +214,69 @@ def with_semantics(config: LSMConfig, semantics: str) -> LSMConfig:
     return LSMConfig.from_dict(config.to_dict() | dict.fromkeys(_PAPER, "") | {"semantics": semantics})
 
 
-_CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "head": "classical"}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "light": {},
-    "s": {**_CLASSICAL, "depths": (5,) * 6},
-    "base": {**_CLASSICAL, "depths": (5,) * 8},
-    "tiny": {
-        "embed_dim": 48,
-        "depths": (4, 4),
-        "num_heads": 2,
-        "d_state": 8,
-        "split_size": (8, 16),
-        "position_dim": 8,
-        "drop_path_rate": 0.0,
-        "categories": "argmax",
-        "start": "bilinear",
-    },
-}
+def _choices(config: LSMConfig) -> dict[str, Collection[Any]]:
+    """List what each field that is one of several values may be; the head comes before what depends on it."""
+    restores = config.upscale == 1
+    return {
+        "transition": TRANSITIONS,
+        "input_norm": INPUT_NORMS,
+        "modulation": MODULATIONS,
+        "placement": PLACEMENTS,
+        "categories": CATEGORIES,
+        "dictionary": DICTIONARIES,
+        "head": HEADS,
+        "start": RESTORING_STARTS if restores else STARTS.get(config.head, ()),
+        "upscale": SCALES.get(config.head, ()),
+        "task": TASKS,
+        "unshuffle": UNSHUFFLES if restores else UNSHUFFLES[:1],
+    }
 
 
-def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSMConfig:
-    """Return the configuration of a preset.
-
-    Args:
-        variant: One of `PRESETS`.
-        scale: r.
-        semantics: One of `SEMANTICS`.
-        **overrides: Any other field of `LSMConfig`.
-
-    Raises:
-        OptionError: On an unknown preset or field, or a value that no network can be built with.
-    """
-    if not isinstance(variant, str) or variant not in PRESETS:
-        raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
-    return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "semantics": semantics, **overrides})
+def _contradictions(config: LSMConfig) -> tuple[tuple[object, str], ...]:
+    """List what can be wrong with values that are right one by one: whether it is, and why."""
+    hiddens, half_heads = [config.mlp_hidden(mixer=mixer) for mixer in (False, True)], config.num_heads // 2
+    return (
+        (
+            config.num_tokens != 4 * config.d_state,
+            "num_tokens must be 4 × d_state: a quarter each for λ, B, Re C, Im C",
+        ),
+        (
+            (config.upscale == 1) != (config.task != "sr"),
+            "scale 1 needs the task denoise or jpeg, and other scales the task sr",
+        ),
+        (half_heads < 1 or config.embed_dim % (2 * half_heads), "embed_dim must be a multiple of the heads in use"),
+        (
+            any(hidden < 2 or hidden % 2 for hidden in hiddens),
+            "embed_dim × mlp_ratio must be even, and × mixer_mlp_ratio too",
+        ),
+        (
+            config.mixer in ("cml", "attention") and config.mixer_options,
+            "the mixers cml and attention take the options of the network itself, not mixer_options",
+        ),
+        (config.semantics == "released" and config.mixer != "cml", "released semantics need the mixer cml"),
+        (
+            config.dictionary == "shared" and (config.mixer != "cml" or config.placement == "attention"),
+            "a shared dictionary needs the mixer cml",
+        ),
+        (not config.depths or min(config.depths) < 1, "depths must list one number of blocks, at least 1, a group"),
+        (len(config.rgb_mean) != config.in_chans, "rgb_mean must hold one value a channel"),
+        (
+            len(config.split_size) != 2
+            or not all(1 <= side <= LARGEST_WINDOW for side in config.split_size)
+            or math.prod(config.split_size) > MOST_WINDOW_TOKENS,
+            f"split_size must be two numbers from 1 to {LARGEST_WINDOW}, of a product of at most {MOST_WINDOW_TOKENS}",
+        ),
+        (config.img_range <= 0, "img_range must be positive"),
+        (not 0 <= config.r_min < config.r_max < 1, "0 ≤ r_min < r_max < 1 must hold"),
+        (config.temperature <= 0, "temperature must be positive"),
+        (config.reset and config.scan_order != "category", "reset needs the category order"),
+        (
+            config.semantics == "released" and any(getattr(config, k) != v for k, v in _PAPER.items()),
+            "released semantics have the paper's transition, input_norm, modulation and scan_order",
+        ),
+        (not 0 <= config.drop_path_rate < 1, "drop_path_rate must lie in [0, 1)"),
+        (
+            min(config.embed_dim, config.d_state, config.in_chans, config.position_dim) < 1,
+            "embed_dim, d_state, in_chans and position_dim must be positive",
+        ),
+    )

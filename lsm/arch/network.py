@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lsm.arch.blocks import Block, ResidualGroup
-from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig, preset_config
+from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig
 from lsm.arch.heads import HEADS, LightHead
+from lsm.arch.presets import preset_config
 from lsm.arch.squares import Squares
 from lsm.mixers.layout import to_image, to_tokens
 from lsm.mixers.registry import build_mixer

@@ -2,7 +2,7 @@ import pytest
 from mixer_plan import SMALLER
 
 from lsm.arch.budget import count_parameters, match_parameters
-from lsm.arch.config import preset_config
+from lsm.arch.presets import preset_config
 from lsm.errors import OptionError
 
 

@@ -1,0 +1,44 @@
+"""The published networks, and a tiny one for CPUs, as differences from the defaults of `LSMConfig` (paper §4.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsm.arch.config import LSMConfig
+from lsm.errors import OptionError, unknown_name
+
+_CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "head": "classical"}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "s": {**_CLASSICAL, "depths": (5,) * 6},
+    "base": {**_CLASSICAL, "depths": (5,) * 8},
+    "tiny": {
+        "embed_dim": 48,
+        "depths": (4, 4),
+        "num_heads": 2,
+        "d_state": 8,
+        "split_size": (8, 16),
+        "position_dim": 8,
+        "drop_path_rate": 0.0,
+        "categories": "argmax",
+        "start": "bilinear",
+    },
+}
+
+
+def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSMConfig:
+    """Return the configuration of a preset.
+
+    Args:
+        variant: One of `PRESETS`.
+        scale: r.
+        semantics: One of `SEMANTICS`.
+        **overrides: Any other field of `LSMConfig`.
+
+    Raises:
+        OptionError: On an unknown preset or field, or a value that no network can be built with.
+    """
+    if not isinstance(variant, str) or variant not in PRESETS:
+        raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
+    return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "semantics": semantics, **overrides})
