@@ -172,11 +172,6 @@ class Upscaler:
         image = torch.zeros(1, 3, side, side)
         return peak_memory(lambda: self._network(image, self.precision), self.device) / side**2
 
-    def settle_tile(self, tile: int) -> None:
-        """Use this size (0 for whole pictures) instead of an automatic one, for results equal to an earlier run's."""
-        if self.auto:
-            self.auto, self._tile = False, tile
-
     def tile_for(self, height: int, width: int) -> int:
         """Give the tile size with which a picture of H×W is first tried; 0 for whole."""
         return 0 if self.auto and height * width <= self.max_tile**2 else self.max_tile

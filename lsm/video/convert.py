@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from lsm.errors import OptionError
-from lsm.files import only_process
 from lsm.inference.image_io import printable
 from lsm.inference.onnx_network import OnnxNetwork
 from lsm.inference.picture import Picture
@@ -23,6 +19,7 @@ from lsm.video.encoding import Encoding, Shape, coded_size
 from lsm.video.join import check_container, join
 from lsm.video.segments import Segments, SegmentWriter, read_numbers
 from lsm.video.source import Frame, Source
+from lsm.weights.identity import file_hash, state_hash
 
 SEGMENT = 48
 """Frames a segment: what is lost at most when a run is stopped."""
@@ -90,19 +87,15 @@ def upscale_video(
     size = coded_size(*upscaler.output_size(facts.height, facts.width), pixel_format)
     shape = Shape(size[1], size[0], pixel_format, coded_colours(facts.colours, pixel_format))
     check_container(target, encoding, shape, facts)
-    segments = Segments(target)
-    plan = segments.begin(
-        {
-            "input": source.identity(),
-            "network": _identity(upscaler),
-            "encoding": {**asdict(encoding), "shape": asdict(shape), "segment": segment},
-            "chosen": {"tile": upscaler.tile_for(facts.height, facts.width)},
-        },
-        restart,
-    )
-    upscaler = copy.copy(upscaler)
-    upscaler.settle_tile(plan["chosen"]["tile"])
-    with only_process(segments.folder):
+    plan = {
+        "input": source.identity(),
+        "network": _identity(upscaler),
+        "encoding": {**asdict(encoding), "shape": asdict(shape), "segment": segment},
+        "chosen": {"tile": upscaler.tile_for(facts.height, facts.width)},
+    }
+    segments, upscaler = Segments(target), copy.copy(upscaler)
+    with segments.held():
+        upscaler.max_tile = segments.begin(plan, restart)["chosen"]["tile"]
         done = [read_numbers(file).frames for file in segments.files()]
         progress(sum(done), facts.frames)
         writer = SegmentWriter(segments, len(done), segment, encoding, shape, facts)
@@ -146,14 +139,9 @@ def _ahead(reader: ThreadPoolExecutor, frames: Iterator[Frame]) -> Iterator[Fram
 
 def _identity(upscaler: Upscaler) -> dict[str, object]:
     """Give what decides about the pixels: the weights and the settings."""
-    model, digest = upscaler.model, hashlib.sha256()
-    if isinstance(model, OnnxNetwork):
-        digest.update(model.path.read_bytes())
-    for name, values in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    model = upscaler.model
     return {
-        "weights": digest.hexdigest(),
+        "weights": file_hash(model.path) if isinstance(model, OnnxNetwork) else state_hash(model),
         "scale": upscaler.scale,
         "tile": "auto" if upscaler.auto else upscaler.max_tile,
         "overlap": upscaler.tile_overlap,

@@ -78,7 +78,7 @@ class VideoFile:
         Raises:
             InputError: If a frame is damaged, or of another size than those before.
         """
-        reformatter, last, step = VideoReformatter(), -(2**62), self._step()
+        reformatter, last, step = VideoReformatter(), -(2**62), self.facts.step
         with open_input(self.path) as container:
             for number, frame in enumerate(self._decoded(container)):
                 if (frame.height, frame.width) != self._stored_size:
@@ -108,10 +108,6 @@ class VideoFile:
                 log.warning("%s: frame %d is damaged, and taken as it is.", printable(self.path), number)
             yield frame
             number += 1
-
-    def _step(self) -> int:
-        """Give a usual frame's duration in units of the time base."""
-        return max(1, round(1 / (self.facts.rate * self.facts.time_base)))
 
 
 def open_input(path: Path) -> InputContainer:
@@ -146,7 +142,7 @@ def _count_frames(container: InputContainer, stream: VideoStream) -> int:
     for packet in container.demux():
         if packet.size == 0:
             continue
-        count += packet.stream is stream or packet.stream.index == stream.index
+        count += packet.stream_index == stream.index
         if packet.pts is not None and packet.time_base:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     start = (container.start_time or 0) / av.time_base

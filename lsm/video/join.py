@@ -129,8 +129,7 @@ def _video_packets(
     pts = np.concatenate([number.pts for number in numbers])
     shown = np.sort(pts)
     delay = int(np.max(np.arange(len(pts)) - np.searchsorted(shown, pts)))
-    step = max(1, round(1 / (facts.rate * facts.time_base)))
-    dts = np.concatenate([shown[0] - step * np.arange(delay, 0, -1), shown])
+    dts = np.concatenate([shown[0] - facts.step * np.arange(delay, 0, -1), shown])
     count = 0
     for file in files:
         for packet in read_packets(file):

@@ -5,6 +5,7 @@ A segment is coded by itself and begins with a key frame: the joined video does 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lsm.errors import CheckpointError, OptionError
-from lsm.files import atomic_file
+from lsm.files import atomic_file, only_process
 from lsm.inference.image_io import printable
 from lsm.video.colour import from_rgb
 from lsm.video.encoding import Encoding, Shape, open_encoder
 from lsm.video.source import Facts, Frame
 
-_PLAN = "plan.json"
+_PLAN, _ENDING = "plan.json", ".safetensors"
 _NUMBERS = ("pts", "duration", "size", "key")
 
 
@@ -40,8 +41,19 @@ class Segments:
     def __init__(self, target: Path) -> None:
         self.folder = target.with_name(f".{target.name}.lsm-segments")
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the folder to this process while the block runs; it is made if it is not there.
+
+        Raises:
+            OptionError: If another process has it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with only_process(self.folder):
+            yield
+
     def begin(self, plan: Mapping[str, object], restart: bool) -> dict[str, Any]:
-        """Make the folder, or find that of a run before.
+        """Note the plan, or find that of a run before; while the folder is held.
 
         Args:
             plan: All that decides about the result.
@@ -53,9 +65,11 @@ class Segments:
         Raises:
             OptionError: If the run before had another plan.
         """
-        if restart:
-            self.remove()
         file = self.folder / _PLAN
+        if restart:
+            for segment in self.folder.glob(f"*{_ENDING}"):
+                segment.unlink()
+            file.unlink(missing_ok=True)  # last, since segments without their plan would be taken for those of another
         plain = json.loads(json.dumps(plan))
         if file.exists():
             found = json.loads(file.read_text())
@@ -66,7 +80,6 @@ class Segments:
                     f"repeat its settings to go on with it, or use --restart to begin anew."
                 )
             return found
-        self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_file(file) as opened:
             opened.write(json.dumps(plain, indent=1).encode())
         return plain
@@ -80,7 +93,7 @@ class Segments:
 
     def file(self, number: int) -> Path:
         """Name the file of a segment."""
-        return self.folder / f"{number:06d}.safetensors"
+        return self.folder / f"{number:06d}{_ENDING}"
 
     def remove(self) -> None:
         """Delete everything."""

@@ -56,6 +56,11 @@ class Facts:
     audio: Path | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def step(self) -> int:
+        """A usual frame's duration, in units of the time base."""
+        return max(1, round(1 / (self.rate * self.time_base)))
+
 
 class Source(Protocol):
     """A video to be upscaled."""

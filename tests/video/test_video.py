@@ -247,7 +247,7 @@ def test_an_interruption_and_a_full_disk_keep_what_is_finished(tmp_path, upscale
 
 def test_restart_begins_anew_and_an_automatic_tile_stays(tmp_path, upscaler, monkeypatch):
     settled = []
-    monkeypatch.setattr(Upscaler, "settle_tile", lambda self, tile: settled.append(tile))
+    monkeypatch.setattr(Upscaler, "max_tile", Upscaler.max_tile.setter(lambda self, tile: settled.append(tile)))
     source = write_clip(tmp_path / "a.mp4", pictures(4))
     segments = Segments(tmp_path / "b.mkv")
 
@@ -264,6 +264,41 @@ def test_restart_begins_anew_and_an_automatic_tile_stays(tmp_path, upscaler, mon
     report = upscale_video(VideoFile(source), tmp_path / "b.mkv", upscaler, segment=3, restart=True)
     assert settled == [0, 0, 64, 0]
     assert (report.frames, report.found) == (4, 0)
+
+
+def test_restart_leaves_a_run_alone_that_is_under_way(tmp_path, upscaler):
+    source = write_clip(tmp_path / "a.mp4", pictures(4))
+    segments = Segments(tmp_path / "b.mkv")
+    with segments.held():
+        segments.begin({"chosen": {"tile": 0}}, restart=False)
+    plan = segments.folder / "plan.json"
+    hold = (
+        "import sys, pathlib, lsm.files\n"
+        "with lsm.files.only_process(pathlib.Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(segments.folder)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(OptionError, match="in use by another process"):
+            upscale_video(VideoFile(source), tmp_path / "b.mkv", upscaler, restart=True)
+    assert plan.exists()
+
+
+def test_an_automatic_tile_shrinks_where_memory_runs_out(tmp_path):
+    class Small(_Repeat):
+        def forward(self, image):
+            if image.shape[2] * image.shape[3] > 16**2:
+                raise MemoryError
+            return super().forward(image)
+
+    source = write_clip(tmp_path / "a.mp4", pictures(3))
+    upscaler = Upscaler(Small(), device="cpu")
+    upscale_video(VideoFile(source), tmp_path / "b.mkv", upscaler, LOSSLESS)
+    made = read_clip(tmp_path / "b.mkv")[0]
+    for one, frame in zip(made, VideoFile(source).frames(0), strict=True):
+        np.testing.assert_array_equal(one, upscaler(frame.pixels))
 
 
 def test_memory_is_bounded(tmp_path):
