@@ -97,8 +97,10 @@ def plan(
     if there and not skip_existing and not overwrite:
         others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
         raise OptionError(f"{printable(there[0].target)}{others} already; use --overwrite or --skip-existing.")
-    left_out = there if skip_existing else []
-    return [job for job in jobs if job not in left_out], left_out
+    if not skip_existing:
+        return jobs, []
+    left_out = set(there)
+    return [job for job in jobs if job not in left_out], there
 
 
 def _named_output(naming: Naming) -> AnyPath:
