@@ -43,7 +43,8 @@ def read_image(path: str | os.PathLike[str] | RemotePath, max_pixels: int = MAX_
     """
     path = any_path(path)
     try:
-        if path.exists() and not path.is_file():  # reading a pipe or a device might never end
+        # Reading a pipe or a device might never end. Stores have none, and each question to them takes its time.
+        if isinstance(path, Path) and path.exists() and not path.is_file():
             raise InputError(f"{printable(path)}: cannot be read: it is no plain file.")
         data = path.read_bytes()
     except OSError as error:
@@ -99,7 +100,7 @@ def has_alpha(path: str | os.PathLike[str] | RemotePath) -> bool:
     """Tell from a file's head whether the picture has alpha; false if it cannot be read."""
     with contextlib.suppress(Exception), _quiet_decoders():
         path = any_path(path)
-        if path.is_file():  # opening a pipe might never end
+        if isinstance(path, RemotePath) or path.is_file():  # as in `read_image`
             with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
                 return may_have_alpha(image)
     return False

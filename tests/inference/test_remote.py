@@ -9,7 +9,7 @@ import pytest
 
 from lsm.cli import main
 from lsm.errors import OptionError
-from lsm.inference.image_io import write_image
+from lsm.inference.image_io import has_alpha, read_image, write_image
 from lsm.inference.remote import RemotePath, any_path
 
 
@@ -83,6 +83,22 @@ def test_a_failing_move_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="full"), RemotePath(f"file://{tmp_path}/a.png").new_file() as file:
         file.write(b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_is_asked_once_for_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = RemotePath(f"memory://{tmp_path.name}/a.jpg")
+    write_image(path, np.zeros((4, 4, 3), np.uint8))
+    asked, ask = [], RemotePath._ask
+
+    def counted(self, question):
+        asked.append(question)
+        return ask(self, question)
+
+    monkeypatch.setattr(RemotePath, "_ask", counted)
+    assert not has_alpha(path)
+    assert len(asked) == 1
+    assert read_image(path).pixels.shape == (4, 4, 3)
+    assert len(asked) == 2
 
 
 def test_parts_of_a_url() -> None:
