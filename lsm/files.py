@@ -42,8 +42,8 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
     except BaseException as error:  # Ctrl-C too must leave nothing behind
         with contextlib.suppress(OSError):  # there may be none, or nothing can be deleted here
             part.unlink()
-        if isinstance(error, OSError) and error.errno is not None:
-            error.filename = str(path)  # none where the disk is full; else that of the unfinished file
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, part, str(part)):
+            error.filename = str(path)  # it has none where the disk is full; that of a file the block reads stays
         raise
 
 

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, in one process, in two, and after one that was killed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -60,6 +61,13 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 def test_errors_of_the_system_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"missing.a'"), atomic_file(tmp_path / "missing" / "a"):
         pass
+
+
+def test_errors_of_the_system_at_another_file_name_that_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"source'"), atomic_file(tmp_path / "a"):
+        (tmp_path / "source").read_bytes()
+    with pytest.raises(OSError, match=r"No space left on device: .*/a'"), atomic_file(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("links", [True, False])
