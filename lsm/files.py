@@ -33,7 +33,7 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
         OSError: If the folder cannot be written to.
     """
     _remove_litter(Path(os.path.abspath(path.parent)))  # noqa: PTH100  (as it is, whatever its links point to)
-    part = path.with_name(f".lsm-{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = path.with_name(passing_name("part"))
     try:
         with part.open("x+b") as file:
             _try_lock(file)
@@ -45,6 +45,11 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, part, str(part)):
             error.filename = str(path)  # it has none where the disk is full; that of a file the block reads stays
         raise
+
+
+def passing_name(ending: str) -> str:
+    """Give a new, hidden name to a file of this process that is there for a while only."""
+    return f".lsm-{os.getpid()}-{secrets.token_hex(4)}.{ending}"
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra, one_line
+from lsm.files import passing_name
 from lsm.inference.batch import Summary, Watcher
 from lsm.inference.image_io import printable
 from lsm.inference.jobs import Job
@@ -210,7 +210,7 @@ def _token(jobs: Sequence[Job]) -> Iterator[Path | None]:
         yield None
         return
     folder = Path(os.path.commonpath(folders))
-    token = folder / f".lsm-{os.getpid()}-{secrets.token_hex(4)}.token"
+    token = folder / passing_name("token")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         token.touch()

@@ -10,13 +10,13 @@ import errno
 import io
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar, cast
 
 from lsm.errors import OptionError, one_line
+from lsm.files import passing_name
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<path>.*)", re.DOTALL)
 _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "memory"})
@@ -174,7 +174,7 @@ def _store(system: Any, path: str, data: bytes, replace: bool, url: str) -> None
     if _is_object_store(system):
         system.pipe_file(path, data)
         return
-    part = f"{path.rpartition('/')[0]}/.lsm-{os.getpid()}-{secrets.token_hex(4)}.part"
+    part = f"{path.rpartition('/')[0]}/{passing_name('part')}"
     try:
         system.pipe_file(part, data)
         system.mv(part, path)
