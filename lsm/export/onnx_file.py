@@ -82,9 +82,10 @@ def export_onnx(
     graph = to_onnx(twin, precision)
     metadata = describe(model, precision, twin, about or {})
     graph.metadata_props.update(metadata)
+    content = _serialize(graph)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder, "draft.onnx")
-        draft.write_bytes(_serialize(graph))
+        draft.write_bytes(content)
         network = OnnxNetwork(draft)
         differences = {size: difference(network, twin, size) for size in sizes}
         worst = max(differences, key=lambda size: differences[size], default=None)
@@ -93,7 +94,6 @@ def export_onnx(
                 f"The exported network differs from the original by {differences[worst]:.1e} at {worst[1]}×{worst[0]}, "
                 f"more than {TOLERANCE[precision]:.0e}; {path} was not written."
             )
-        content = draft.read_bytes()
     with atomic_file(path) as file:
         file.write(content)
     return OnnxReport(path, len(content), metadata, differences)

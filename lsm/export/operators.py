@@ -14,7 +14,7 @@ import torch
 DOMAIN = "lsm"
 """Of the functions below; they are inlined, so that no finished file names it."""
 
-_MULTIPLY_ADD = """
+_PRODUCT = """
     {0}rr = Mul({1}_re, {2}_re)
     {0}ii = Mul({1}_im, {2}_im)
     {0}ri = Mul({1}_re, {2}_im)
@@ -23,6 +23,15 @@ _MULTIPLY_ADD = """
     {0}_im = Add({0}ri, {0}ir)
 """
 """Complex {0} = {1} · {2}."""
+
+_STEP = (
+    _PRODUCT.format("xh", "x", "h")
+    + """
+    g_re = Add(xh_re, u_re)
+    g_im = Add(xh_im, u_im)
+"""
+)
+"""A step of the recurrence: complex g = x · h + u."""
 
 LINEAR_SCAN = (
     """
@@ -66,11 +75,9 @@ LinearScan (a_re, a_im, b_re, b_im) => (h_re, h_im)
             float[B, S, N] out_re, float[B, S, N] out_im, float[B, S, N] all_re, float[B, S, N] all_im
         ) {
 """
-    + _MULTIPLY_ADD.format("xh", "x", "h")
-    + _MULTIPLY_ADD.format("q", "x", "p")
+    + _STEP
+    + _PRODUCT.format("q", "x", "p")
     + """
-            g_re = Add(xh_re, u_re)
-            g_im = Add(xh_im, u_im)
             out_re = Identity(g_re)
             out_im = Identity(g_im)
             all_re = Identity(q_re)
@@ -87,10 +94,8 @@ LinearScan (a_re, a_im, b_re, b_im) => (h_re, h_im)
             float[B, N] x_re, float[B, N] x_im, float[B, N] u_re, float[B, N] u_im
         ) => (float[B, N] g_re, float[B, N] g_im, float[B, N] before_re, float[B, N] before_im) {
 """
-    + _MULTIPLY_ADD.format("xh", "x", "h")
+    + _STEP
     + """
-            g_re = Add(xh_re, u_re)
-            g_im = Add(xh_im, u_im)
             before_re = Identity(h_re)
             before_im = Identity(h_im)
         }
@@ -99,7 +104,7 @@ LinearScan (a_re, a_im, b_re, b_im) => (h_re, h_im)
     s_re = Unsqueeze(start_re, two)
     s_im = Unsqueeze(start_im, two)
 """
-    + _MULTIPLY_ADD.format("ds", "decay", "s")
+    + _PRODUCT.format("ds", "decay", "s")
     + """
     sum_re = Add(ds_re, inner_re)
     sum_im = Add(ds_im, inner_im)
