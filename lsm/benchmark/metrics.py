@@ -75,8 +75,7 @@ def psnr(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y")
         OptionError: The channel is unknown.
     """
     planes_a, planes_b = _planes(a, b, crop_border, channel)
-    error = float(np.mean((planes_a - planes_b) ** 2))
-    return float("inf") if error == 0 else float(10.0 * np.log10(255.0**2 / error))
+    return _decibels(float(np.mean((planes_a - planes_b) ** 2)))
 
 
 def ssim(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y") -> float:
@@ -127,7 +126,11 @@ def psnr_b(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y
     if min(planes_a.shape[:2]) < 2:
         raise InputError(f"PSNR-B needs at least 2x2 pixels after the crop; the image has {a.shape[0]}x{a.shape[1]}.")
     blocking = np.mean([_blocking(planes_a[..., i], crop_border) for i in range(planes_a.shape[2])])
-    error = float(np.mean((planes_a - planes_b) ** 2) + blocking)
+    return _decibels(float(np.mean((planes_a - planes_b) ** 2) + blocking))
+
+
+def _decibels(error: float) -> float:
+    """Turn a mean squared error into decibels with peak 255."""
     return float("inf") if error == 0 else float(10.0 * np.log10(255.0**2 / error))
 
 
