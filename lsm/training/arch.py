@@ -16,7 +16,7 @@ def LSM(variant: str = "light", upscale: int = 4, semantics: str = "paper", **ov
     Args:
         variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.
         upscale: The scale r; 1 for restoration, with a `task`.
-        semantics: `"paper"` or `"released"`.
+        semantics: One of `lsm.arch.config.SEMANTICS`.
         **overrides: Fields of `LSMConfig` that differ from the preset.
 
     Returns:
