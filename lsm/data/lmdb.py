@@ -60,16 +60,17 @@ def write_lmdb(
 
     Raises:
         OptionError: If the library lmdb is not installed.
-        InputError: If two keys are the same or one is no text, or a file cannot be read.
+        InputError: If two keys are the same, one is no text of a line without dots, or a file cannot be read.
     """
     with needs_extra("lmdb", "An LMDB needs the library lmdb"):
         import lmdb
     if len(set(keys)) < len(keys):
         raise InputError(f"{path}: two pictures have the same key.")
     for key in keys:
-        if not key.isprintable():
+        if not _is_key(key):
             raise InputError(
-                f"{printable(key)}: the keys of an LMDB are texts; rename the picture, or leave --lmdb out."
+                f"{printable(key)}: the keys of an LMDB are texts of one line without dots; rename the picture, or "
+                "leave --lmdb out."
             )
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -89,6 +90,11 @@ def write_lmdb(
     (part / "meta_info.txt").write_text("".join(lines), encoding="utf-8")
     shutil.rmtree(path, ignore_errors=True)
     part.replace(path)
+
+
+def _is_key(text: str) -> bool:
+    """Tell whether BasicSR finds a key in its list again: it takes what a line of UTF-8 holds before the first dot."""
+    return not any(char in ".\r\n" or "\ud800" <= char <= "\udfff" for char in text)
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,3 +1,5 @@
+import importlib
+import importlib.util
 import sys
 
 import lmdb
@@ -195,6 +197,23 @@ def test_an_lmdb_larger_than_a_page_has_room(tmp_path):
     write_lmdb(tmp_path, files, [name[:-4] for name, _, _ in files], tmp_path / "many.lmdb")
     with lmdb.open(str(tmp_path / "many.lmdb"), readonly=True, lock=False) as database:
         assert database.stat()["entries"] == 300
+
+
+def test_basicsr_finds_every_key_that_is_taken(tmp_path):
+    """Its reader is the reference; it cuts keys at their first dot. U+202F is in the names of macOS' screenshots."""
+    if importlib.util.find_spec("basicsr") is None:
+        pytest.skip("basicsr is not installed")
+    importlib.import_module("lsm.training.compat")  # lets it be imported
+    from basicsr.data.data_util import paths_from_lmdb
+
+    names, database = ["Bild 1", "6 pm\u202f(2)", "\u753b\u3000\u50cf"], tmp_path / "named.lmdb"
+    for name in [*names, "a.1"]:
+        (tmp_path / f"{name}.png").write_bytes(b"png")
+    write_lmdb(tmp_path, [(f"{name}.png", 1, 1) for name in names], names, database)
+    assert paths_from_lmdb(str(database)) == names
+    for name in ("a.1", "a\nb"):
+        with pytest.raises(InputError, match="texts of one line without dots"):
+            write_lmdb(tmp_path, [("a.1.png", 1, 1)], [name], database)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
