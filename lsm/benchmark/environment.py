@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import platform
 import re
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from lsm.inference.provenance import installed_version
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _DECISIVE = (
@@ -42,27 +43,20 @@ def environment(device: torch.device) -> dict[str, Any]:
         Plain values for a JSON file: versions, system, processor, GPU, threads, commit, code hash.
     """
     return {
-        "lsm": _version("lsm-sr"),
+        "lsm": installed_version("lsm-sr"),
         "commit": _commit(),
         "code": code_hash(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": _version("numpy"),
-        "pillow": _version("pillow"),
-        "opencv": _version("opencv-python"),
+        "numpy": installed_version("numpy"),
+        "pillow": installed_version("pillow"),
+        "opencv": installed_version("opencv-python"),
         "system": platform.platform(),
         "cpu": _processor(),
         "threads": torch.get_num_threads(),
         "device": str(device),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

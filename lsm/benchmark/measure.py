@@ -12,6 +12,7 @@ import torch
 
 from lsm.allocator import release_freed_memory
 from lsm.inference.memory import peak_memory
+from lsm.inference.timing import synchronize
 
 T = TypeVar("T")
 _PROCESS = Path("/proc/self")
@@ -36,8 +37,7 @@ def measured(run: Callable[[], T], device: torch.device) -> tuple[T, float, int 
     def timed() -> None:
         start = time.perf_counter()
         result = run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        synchronize(device)
         outcome.append((result, time.perf_counter() - start))
 
     if device.type == "cpu":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +11,8 @@ from lsm.errors import first_line
 from lsm.inference.complexity import human
 from lsm.inference.device import computing
 from lsm.inference.memory import available_memory
+from lsm.inference.provenance import installed_version
+from lsm.inference.timing import shortest_time
 from lsm.scan import linear_scan
 from lsm.scan.api import default_backend
 from lsm.scan.op import BACKENDS
@@ -75,7 +74,7 @@ def scan_speeds(device: torch.device) -> dict[str, str]:
 def _scan_speed(name: str, inputs: list[Tensor], device: torch.device) -> str:
     transition, drive = (inputs[0], inputs[1]), (inputs[2], inputs[3])
     try:
-        best = _best_time(lambda: linear_scan(transition, drive, backend=name), device)
+        best = shortest_time(lambda: linear_scan(transition, drive, backend=name), device)
     except (ValueError, RuntimeError, ImportError) as error:
         return f"not here: {first_line(error)}"
     return f"{best * 1e3:.2f} ms" + (", the default" if name == default_backend(device) else "")
@@ -85,7 +84,7 @@ def network_speed(device: torch.device) -> str:
     """Measure the embedded tiny ×4 on a picture of `SIDE`², in float32."""
     model, image = load_model("tiny-x4", device=device), torch.zeros(1, 3, SIDE, SIDE, device=device)
     with computing(device, "fp32"):
-        best = _best_time(lambda: model(image), device)
+        best = shortest_time(lambda: model(image), device)
     return f"{best * 1e3:.0f} ms, {SIDE**2 / best / 1e6:.3f} megapixels of input a second"
 
 
@@ -93,7 +92,7 @@ def extras() -> dict[str, str]:
     """Say of each extra which versions are installed, or what is missing and what it would bring."""
     said = {}
     for name, extra in EXTRAS.items():
-        versions = {package: _version(package) for package in extra.packages}
+        versions = {package: installed_version(package) for package in extra.packages}
         missing = [package for package, version in versions.items() if version is None]
         there = ", ".join(f"{package} {version}" for package, version in versions.items() if version is not None)
         if missing:
@@ -110,22 +109,3 @@ def onnx_providers() -> str:
     except ImportError:
         return "not installed"
     return ", ".join(onnxruntime.get_available_providers())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _best_time(run: Callable[[], object], device: torch.device) -> float:
-    """Return the least of three times after a warm-up, in seconds."""
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times[1:])

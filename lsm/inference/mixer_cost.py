@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,9 @@ import torch
 from torch import nn
 
 from lsm.inference.complexity import count_cost
+from lsm.inference.timing import shortest_time
 from lsm.mixers.base import LINEAR
 from lsm.mixers.registry import build_mixer, mixer_properties
-
-_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,6 @@ def mixer_cost(name: str, dim: int, sides: Sequence[int], device: torch.device) 
 
 @torch.inference_mode()
 def _time(mixer: nn.Module, dim: int, side: int, device: torch.device) -> float:
-    """Return the shortest of a few runs, in seconds; the first, which plans and allocates, does not count."""
-    tokens, runs = torch.randn(1, side**2, dim, device=device), []
-    for _ in range(_REPEATS + 1):
-        start = time.perf_counter()
-        mixer(tokens, (side, side))
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        runs.append(time.perf_counter() - start)
-    return min(runs[1:])
+    """Measure one image of random tokens, in seconds."""
+    tokens = torch.randn(1, side**2, dim, device=device)
+    return shortest_time(lambda: mixer(tokens, (side, side)), device)

@@ -16,10 +16,7 @@ def described(weights: str, upscaler: Upscaler) -> str:
         weights: As `open_network` takes them.
         upscaler: What ran them.
     """
-    try:
-        version = metadata.version("lsm-sr")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        version = "development"
+    version = installed_version("lsm-sr") or "development"  # run from a checkout that is not installed
     name = printable(Path(weights).name if Path(weights).suffix else weights)
     tile = upscaler.max_tile
     tiles = f"tiles of at most {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
@@ -27,6 +24,14 @@ def described(weights: str, upscaler: Upscaler) -> str:
     engine = f" in {upscaler.model.engine}" if isinstance(getattr(upscaler.model, "engine", None), str) else ""
     place = f"{upscaler.precision}{engine} on {upscaler.device}"
     return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"
+
+
+def installed_version(package: str) -> str | None:
+    """Give the version of a package, none if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def processing_note(settings: str, seed: int) -> str:
