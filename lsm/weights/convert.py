@@ -12,12 +12,16 @@ from torch import Tensor
 from lsm.arch.network import LSM
 from lsm.errors import CheckpointError, OptionError, unknown_name
 from lsm.files import atomic_file
+from lsm.mixers.window_attention import DynamicPositionBias, relative_offsets
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import to_released
-from lsm.weights.load import WRAPPERS, about_weights, build, read_checkpoint, save_model
+from lsm.weights.load import WRAPPERS, build, read_checkpoint, save_model
 from lsm.weights.locate import locate
 
 NAMINGS = ("auto", "lsm", "released")
+
+_FIXED = (*("scan_order", "transition", "input_norm", "modulation", "placement", "mixer", "reset", "enhancement"),)
+"""What the published networks have in one way only, whatever their weights are."""
 
 
 def convert(
@@ -55,15 +59,15 @@ def convert(
     if target.suffix not in (".safetensors", ".pth"):
         raise OptionError(f"Weights are written as .safetensors or .pth, not as {target.name!r}.")
     path = locate(source)
-    state, header = read_checkpoint(path, key)
+    checkpoint = read_checkpoint(path, key)
     try:
-        model = build(state, header.get("config"))
+        model = build(checkpoint.state, checkpoint.metadata.get("config"))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     if target.suffix == ".safetensors":
         if naming == "released":
             raise OptionError("Only a .pth is written in the released naming, since nothing else reads it there.")
-        save_model(model, target, about_weights(path) | dict(about or {}))
+        save_model(model, target, checkpoint.about | dict(about or {}))
         return model
     released = naming == "released" or (naming == "auto" and model.config.semantics == "released")
     weights = released_state(model) if released else model.state_dict()
@@ -80,8 +84,6 @@ def released_state(model: LSM) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If it has parts that the published networks have not.
     """
-    from lsm.mixers.window_attention import DynamicPositionBias, relative_offsets
-
     if model.config.task != "sr":
         raise CheckpointError(f"The published networks only enlarge; one for {model.config.task} has no released name.")
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -97,20 +99,7 @@ def released_state(model: LSM) -> dict[str, Tensor]:
         raise CheckpointError(
             f"The published networks have no {error.args[0]!r}, so it has no released name."
         ) from error
-    differing = [
-        field
-        for field in (
-            "scan_order",
-            "transition",
-            "input_norm",
-            "modulation",
-            "placement",
-            "mixer",
-            "reset",
-            "enhancement",
-        )
-        if getattr(detected, field) != getattr(model.config, field)
-    ]
+    differing = [name for name in _FIXED if getattr(detected, name) != getattr(model.config, name)]
     if differing:
         raise CheckpointError(f"The published networks cannot express this one's {' and '.join(differing)}.")
     return state

@@ -24,7 +24,6 @@ from lsm.weights.pth import load_pth
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 """Keys under which programs keep the state dict in a `.pth`; the first that is there is taken."""
 
-
 _HEADER = ("format", "architecture", "config")
 """What `save_model` itself writes into the header of a file."""
 
@@ -36,6 +35,11 @@ class Checkpoint(NamedTuple):
     """Parameters under the names of the file, without a wrapper's `module.`."""
     metadata: dict[str, str]
     """The header of a safetensors file; empty for others."""
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the file says of its weights, e.g. `training_set`."""
+        return {name: text for name, text in self.metadata.items() if name not in _HEADER}
 
 
 def read_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
@@ -94,8 +98,7 @@ def about_weights(name_or_path: str | Path, **more: str | None) -> dict[str, str
     Raises:
         CheckpointError: If the file cannot be read.
     """
-    header = read_checkpoint(locate(name_or_path)).metadata
-    own = {name: text for name, text in header.items() if name not in _HEADER}
+    own = read_checkpoint(locate(name_or_path)).about
     return own | {name: text for name, text in more.items() if text is not None}
 
 
