@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lsm.arch.network import LSM
 from lsm.errors import CheckpointError
+from lsm.files import atomic_file
 from lsm.weights.hub import HubFile, library, reason
 from lsm.weights.load import load_model, save_model
 
@@ -49,8 +50,13 @@ def save_pretrained(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_model(model, folder / WEIGHTS, metadata)
-    (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(card(model, metadata or {}, name or folder.name), encoding="utf-8")
+    texts = {
+        CONFIG: json.dumps(model.config.to_dict(), indent=2) + "\n",
+        CARD: card(model, metadata or {}, name or folder.name),
+    }
+    for place, text in texts.items():
+        with atomic_file(folder / place) as file:
+            file.write(text.encode())
 
 
 def push_to_hub(
@@ -99,7 +105,7 @@ def card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     licence = metadata.get("licence", "unknown").lower()
     field = "super-resolution" if config.task == "sr" else "restoration"
-    facts = "".join(f"- {name.replace('_', ' ')}: {value}\n" for name, value in metadata.items())
+    facts = "".join(f"- {fact.replace('_', ' ')}: {value}\n" for fact, value in metadata.items())
     return (
         f"---\nlibrary_name: lsm-sr\npipeline_tag: image-to-image\ntags: [{field}, lsm]\n"
         f"license: {licence}\n---\n"
