@@ -20,7 +20,10 @@ from lsm.weights.locate import locate
 
 NAMINGS = ("auto", "lsm", "released")
 
-_FIXED = (*("scan_order", "transition", "input_norm", "modulation", "placement", "mixer", "reset", "enhancement"),)
+_FIXED = (
+    *("scan_order", "transition", "input_norm", "modulation", "placement", "mixer", "reset", "enhancement"),
+    *("img_range", "rgb_mean"),
+)
 """What the published networks have in one way only, whatever their weights are."""
 
 

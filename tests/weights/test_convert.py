@@ -61,7 +61,15 @@ def test_a_paper_network_can_take_the_released_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"transition": "gain"}, {"scan_order": "snake"}, {"mixer": "fnet"}, {"enhancement": False}]
+    "options",
+    [
+        {"transition": "gain"},
+        {"scan_order": "snake"},
+        {"mixer": "fnet"},
+        {"enhancement": False},
+        {"img_range": 255.0},
+        {"rgb_mean": (0.5, 0.5, 0.5)},
+    ],
 )
 def test_what_the_published_networks_lack_is_refused(options):
     with pytest.raises(CheckpointError, match="published networks"):
