@@ -1,6 +1,5 @@
 """Fixtures that several test packages use."""
 
-import logging
 import os
 from pathlib import Path
 
@@ -22,27 +21,6 @@ if not torch.cuda.is_available():
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _loggers():
-    """What a command, or a library that it loads, does to the process's logging ends with its test."""
-    _reset_loggers()
-    root = list(logging.getLogger().handlers)
-    yield
-    for handler in set(logging.getLogger().handlers) - set(root):
-        logging.getLogger().removeHandler(handler)
-    _reset_loggers()
-
-
-def _reset_loggers():
-    logging.disable(logging.NOTSET)
-    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("lsm", "basicsr")]:
-        logger = logging.getLogger(name)
-        logger.propagate, logger.disabled = True, False
-        logger.setLevel(logging.NOTSET)
-        for handler in list(logger.handlers):
-            logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
