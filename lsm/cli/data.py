@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lsm.cli.bars import progress_bars
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
@@ -210,11 +211,8 @@ def _download(entries: list[Entry], root: Path, mirror: str | None, keep: bool) 
 @contextmanager
 def _bar(title: str, in_bytes: bool = False) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar on the terminal; it takes what is done and what there is in all."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import DownloadColumn
 
-    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    with progress_bars(count=DownloadColumn() if in_bytes else None) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

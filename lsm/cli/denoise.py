@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lsm.cli.bars import progress_bars
+
 if TYPE_CHECKING:
     from lsm.audio.files import FileReport
 
@@ -79,14 +81,10 @@ def denoise(
 @contextlib.contextmanager
 def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[Path, FileReport | Exception], None]]]:
     """Show a bar over the samples of the present file where there is a terminal, and a line for each file done."""
-    from rich import progress
-    from rich.console import Console
     from rich.markup import escape
+    from rich.progress import TaskProgressColumn
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    columns = (progress.BarColumn(), progress.TaskProgressColumn(), progress.TextColumn("left"),
-               progress.TimeRemainingColumn())  # fmt: skip
-    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+    with progress_bars(count=TaskProgressColumn()) as bars:
         task = bars.add_task("samples", total=None)
 
         def advance(done: int, total: int) -> None:
@@ -94,9 +92,9 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[Path, FileRep
 
         def say(source: Path, result: FileReport | Exception) -> None:
             if isinstance(result, Exception):
-                console.print(f"[red]skipped[/red]  {escape(str(result))}")
+                bars.console.print(f"[red]skipped[/red]  {escape(str(result))}")
             else:
-                console.print(escape(_line(source, result)))
+                bars.console.print(escape(_line(source, result)))
 
         yield advance, say
 

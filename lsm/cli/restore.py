@@ -6,27 +6,9 @@ from typing import Annotated
 
 import typer
 
+from lsm.cli import picture_options as options
 from lsm.cli.optional_value import OptionalAddress
-from lsm.cli.upscale import (
-    Device,
-    Ensemble,
-    Ext,
-    Fp32,
-    Inputs,
-    MaxMegapixels,
-    MoreInputs,
-    Output,
-    Overwrite,
-    Precision,
-    Ray,
-    RayCpus,
-    Seed,
-    SkipExisting,
-    Suffix,
-    Tile,
-    TileOverlap,
-    run_over_files,
-)
+from lsm.cli.picture_run import run_over_files
 from lsm.errors import OptionError
 
 Task = Annotated[str, typer.Option("--task", help="denoise (Gaussian noise of any strength) or jpeg (its artefacts).")]
@@ -43,25 +25,25 @@ DropAlpha = Annotated[bool, typer.Option("--drop-alpha", "--drop_alpha", help="L
 
 def restore(
     task: Task,
-    inputs: Inputs = [],  # noqa: B006  (typer reads it, nothing writes it)
-    more_inputs: MoreInputs = [],  # noqa: B006
-    output: Output = "results",
+    inputs: options.Inputs = [],  # noqa: B006  (typer reads it, nothing writes it)
+    more_inputs: options.MoreInputs = [],  # noqa: B006
+    output: options.Output = "results",
     model: Model = None,
-    suffix: Suffix = "out",
-    ext: Ext = "auto",
-    tile: Tile = "auto",
-    tile_overlap: TileOverlap = 32,
-    precision: Precision = "fp32",
-    fp32: Fp32 = False,
-    device: Device = "auto",
+    suffix: options.Suffix = "out",
+    ext: options.Ext = "auto",
+    tile: options.Tile = "auto",
+    tile_overlap: options.TileOverlap = 32,
+    precision: options.Precision = "fp32",
+    fp32: options.Fp32 = False,
+    device: options.Device = "auto",
     drop_alpha: DropAlpha = False,
-    ensemble: Ensemble = False,
-    skip_existing: SkipExisting = False,
-    overwrite: Overwrite = False,
-    seed: Seed = 0,
-    max_megapixels: MaxMegapixels = 128,
-    ray: Ray = None,
-    ray_cpus: RayCpus = None,
+    ensemble: options.Ensemble = False,
+    skip_existing: options.SkipExisting = False,
+    overwrite: options.Overwrite = False,
+    seed: options.Seed = 0,
+    max_megapixels: options.MaxMegapixels = 128,
+    ray: options.Ray = None,
+    ray_cpus: options.RayCpus = None,
 ) -> None:
     """Remove noise or JPEG artefacts from pictures; files, depths and exit codes as for `lsm upscale`."""
     from lsm.inference.jobs import Naming
@@ -71,8 +53,7 @@ def restore(
 
     if not (names := [*inputs, *more_inputs]):
         raise OptionError("Which pictures? Name files, folders or globs: lsm restore photo.jpg --task denoise")
-    if fp32 and precision != "fp32":
-        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    precision = options.precision_of(precision, fp32)
     # At scale 1 resampled transparency is the transparency itself.
     alpha, weights = "drop" if drop_alpha else "bicubic", restoring_weights(model, task)
     recipe = Recipe(weights, tile, tile_overlap, precision, device, ensemble, alpha=alpha, seed=seed, task=task)

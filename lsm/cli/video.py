@@ -10,22 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsm.cli.upscale import (
-    Device,
-    Ensemble,
-    Fp32,
-    Model,
-    Overwrite,
-    Precision,
-    Scale,
-    Seed,
-    Tile,
-    TileOverlap,
-    upscale,
-)  # fmt: skip
+from lsm.cli import picture_options as options
+from lsm.cli.bars import progress_bars
+from lsm.cli.upscale import upscale
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from lsm.video.convert import Report
     from lsm.video.source import Source
 
@@ -61,24 +53,24 @@ Segment = Annotated[
 def upscale_video(
     source: Input,
     output: Output,
-    model: Model = None,
-    scale: Scale = None,
+    model: options.Model = None,
+    scale: options.Scale = None,
     fps: Fps = None,
     codec: CodecName = "libx264",
     crf: Crf = None,
     preset: Preset = None,
     pixel_format: PixelFormat = None,
     audio: Audio = "copy",
-    tile: Tile = "auto",
-    tile_overlap: TileOverlap = 32,
-    precision: Precision = "fp32",
-    fp32: Fp32 = False,
-    device: Device = "auto",
-    ensemble: Ensemble = False,
-    overwrite: Overwrite = False,
+    tile: options.Tile = "auto",
+    tile_overlap: options.TileOverlap = 32,
+    precision: options.Precision = "fp32",
+    fp32: options.Fp32 = False,
+    device: options.Device = "auto",
+    ensemble: options.Ensemble = False,
+    overwrite: options.Overwrite = False,
     restart: Restart = False,
     segment: Segment = 48,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
 ) -> None:
     """Upscale a video frame by frame; sound, times of frames and colours stay as they are.
 
@@ -104,8 +96,7 @@ def upscale_video(
             tile_overlap=tile_overlap, precision=precision, fp32=fp32, device=device, ensemble=ensemble,
             skip_existing=not overwrite, overwrite=overwrite, seed=seed,
         )  # fmt: skip
-    if fp32 and precision != "fp32":
-        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    precision = options.precision_of(precision, fp32)
     if audio not in ("copy", "drop"):
         raise OptionError(f"--audio {audio!r} is neither copy nor drop.")
     container_of(output)
@@ -139,35 +130,24 @@ def _open_source(source: str, fps: str | None) -> Source:
 @contextlib.contextmanager
 def _progress(settings: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for the frames with the time to go; on Ctrl-C say how to go on."""
-    from rich import progress
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(escape(settings))
-    columns = (
-        progress.TextColumn("frames"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeElapsedColumn(),
-        progress.TextColumn("left"),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
-        task: progress.TaskID | None = None
+    with progress_bars("frames") as bars:
+        bars.console.print(escape(settings))
+        task: TaskID | None = None
 
         def advanced(done: int, total: int) -> None:
             nonlocal task
             if task is None:
                 if done:
-                    console.print(f"Going on after frame {done} of a run before.")
+                    bars.console.print(f"Going on after frame {done} of a run before.")
                 task = bars.add_task("frames", total=total, completed=done)
             bars.update(task, completed=done, total=total)
 
         try:
             yield advanced
         except KeyboardInterrupt:
-            console.print("The finished segments are kept; the same command goes on with them.")
+            bars.console.print("The finished segments are kept; the same command goes on with them.")
             raise
 
 
