@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lsm.cli.bars import log_shown
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
@@ -157,7 +158,6 @@ def _run(plan: Plan, published: str) -> None:
     """Run a benchmark with its table on the terminal; the first of several processes writes the report."""
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.logging import RichHandler
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from lsm.benchmark.processes import joined
@@ -168,13 +168,10 @@ def _run(plan: Plan, published: str) -> None:
 
     rows_to_show = select(published, plan.scales)
     console = Console(soft_wrap=True)
-    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler], force=True)
     bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     task = bar.add_task("pictures", total=None)
-    with joined() as rank:
+    with joined() as rank, log_shown(console, logging.WARNING if rank.index else logging.INFO):
         if rank.index:
-            logging.disable(logging.INFO)
             run(plan, rank)
             return
         with Live(console=console, refresh_per_second=2, transient=True) as live:

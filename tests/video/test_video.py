@@ -1,6 +1,5 @@
 """`lsm upscale-video`: frames, times, colours, sound, and runs that are stopped."""
 
-import logging
 import os
 import signal
 import struct
@@ -320,8 +319,7 @@ def test_memory_is_bounded(tmp_path):
     assert most[0] <= 6
 
 
-def test_numbered_frames_to_frames_and_to_video(tmp_path, weights, capfd, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("lsm.video"), "handlers", [caplog.handler])
+def test_numbered_frames_to_frames_and_to_video(tmp_path, weights, capfd, caplog):
     images = pictures(12)
     (tmp_path / "in").mkdir()
     for number, pixels in enumerate(images):
@@ -402,8 +400,7 @@ def test_bad_input_is_one_line_and_code_2(tmp_path, capfd, name, make, said):
     assert before == ((tmp_path / name).read_bytes() if before is not None else None)
 
 
-def test_damage_is_said(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("lsm.video"), "handlers", [caplog.handler])
+def test_damage_is_said(tmp_path, caplog):
     for name in ("a.mp4", "a.mkv"):
         source = write_clip(tmp_path / name, pictures(40, 48, 64))
         data, length = bytearray(source.read_bytes()), 300 if name == "a.mp4" else 8
