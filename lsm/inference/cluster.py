@@ -43,7 +43,7 @@ def connected(address: str) -> Iterator[None]:
         import ray
         import ray.data
     for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if handler.name == "console":  # Ray's own, which tells the plan; others' handlers are not ours to turn down
             handler.setLevel(logging.ERROR)
     joined = ray.is_initialized()
     if not joined:
