@@ -36,15 +36,21 @@ def pick_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def check_precision(name: str) -> str:
-    """Refuse the name of a precision that is not there.
+def check_precision(name: str, fixed: str | None = None) -> str:
+    """Give the precision to compute in.
+
+    Args:
+        name: The one asked for, of `PRECISIONS`.
+        fixed: That of a network which cannot compute in another.
 
     Raises:
-        OptionError: With the known names.
+        OptionError: If there is none of that name, or the network cannot compute in it; "fp32" is no wish.
     """
     if name not in PRECISIONS:
         raise OptionError(unknown_name("precision", name, PRECISIONS))
-    return name
+    if fixed is not None and name not in ("fp32", fixed):
+        raise OptionError(f"The network is in {fixed} as it was exported; leave out --precision {name}.")
+    return fixed or name
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ class Upscaler:
         config: Any = model.config
         # Networks that run elsewhere than in torch know where, and with how many bits.
         self.device = getattr(model, "pick_device", pick_device)(device)
-        self.precision = _precision(check_precision(precision), getattr(model, "precision", None))
+        self.precision = check_precision(precision, getattr(model, "precision", None))
         self.model = model.to(self.device)
         self.model_scale: int = config.upscale
         self.window = config.tile_multiple
@@ -284,13 +284,6 @@ def _self_ensemble(model: nn.Module, image: Tensor) -> Tensor:
             total = result if total is None else total + result
     assert total is not None
     return total / 8
-
-
-def _precision(wanted: str, fixed: str | None) -> str:
-    """Choose between the precision that is asked for and that of a network which cannot compute in another."""
-    if fixed is not None and wanted not in ("fp32", fixed):
-        raise OptionError(f"The network is in {fixed} as it was exported; leave out --precision {wanted}.")
-    return fixed or wanted
 
 
 def _whole_number(tile: int | str) -> int:
