@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,9 @@ def build_page(visits: Visits, models: Sequence[str], device: str, max_pixels: i
         )
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                upload = gr.File(label="Picture", file_types=list(EXTENSIONS), height=140, elem_id="upload")
-                model = gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model")
-                scale = gr.Slider(1, 8, value=4, step=0.5, label="Scale", elem_id="scale")
-                tile = gr.Dropdown(TILES, value="auto", label="Tile", info="In pixels of the input.", elem_id="tile")
-                precision = gr.Radio(list(PRECISIONS), value="fp32", label="Precision", elem_id="precision")
-                start = gr.Button("Upscale", variant="primary", elem_id="start")
+                *choices, start = _choices(models)
             with gr.Column(scale=2, min_width=480):
-                slider = gr.ImageSlider(
-                    label="Bicubic (left) and LSM (right)", type="filepath", interactive=False, height=560,
-                    max_height=560, buttons=["fullscreen"], elem_id="slider",
-                )  # fmt: skip
-                said = gr.Textbox(label="Result", lines=2, interactive=False, elem_id="said")
-                download = gr.DownloadButton("Download", interactive=False, elem_id="download")
+                results = _results()
 
         def uploaded(file: str | None, request: gr.Request) -> None:
             if file is not None:
@@ -60,43 +50,66 @@ def build_page(visits: Visits, models: Sequence[str], device: str, max_pixels: i
         def ended(request: gr.Request) -> None:
             visits.end(_visit(request))
 
-        def upscale(
-            file: str | None,
-            model: str,
-            scale: float,
-            tile: str,
-            precision: str,
-            request: gr.Request,
-            progress: gr.Progress = gr.Progress(),  # noqa: B008  (gradio finds it by this default)
-        ) -> tuple[Any, ...]:
-            try:
-                if file is None:
-                    raise InputError("Which picture? Drop one first.")
-                visits.note_upload(_visit(request), Path(file))
-                progress(0, desc="Upscaling")
-                outcome = upscale_upload(
-                    Path(file),
-                    visits.new_folder(_visit(request)),
-                    Choice(model, scale, tile, precision),
-                    device=device,
-                    max_pixels=max_pixels,
-                    progress=lambda done, total: progress((done, total), desc="Upscaling", unit="tiles"),
-                )
-            except (LSMError, OSError) as error:
-                raise gr.Error(html.escape(str(error), quote=False), duration=30, print_exception=False) from error
-            shown = str(outcome.before), str(outcome.after)
-            return shown, outcome.said, gr.DownloadButton(value=str(outcome.result), interactive=True)
-
-        upload.upload(uploaded, upload, None, show_progress="hidden", queue=False, api_visibility="private")
-        start.click(
-            upscale,
-            [upload, model, scale, tile, precision],
-            [slider, said, download],
-            show_progress_on=slider,
-            api_visibility="private",
-        )
+        choices[0].upload(uploaded, choices[0], None, show_progress="hidden", queue=False, api_visibility="private")
+        upscale = _upscaling(visits, device, max_pixels)
+        start.click(upscale, choices, results, show_progress_on=results[0], api_visibility="private")
         page.unload(ended)
     return page.queue(max_size=QUEUE, default_concurrency_limit=1)
+
+
+def _choices(models: Sequence[str]) -> tuple[gr.File, gr.Dropdown, gr.Slider, gr.Dropdown, gr.Radio, gr.Button]:
+    """Make what a visitor chooses by, in the order in which `_upscaling` takes it, and the button to start."""
+    return (
+        gr.File(label="Picture", file_types=list(EXTENSIONS), height=140, elem_id="upload"),
+        gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model"),
+        gr.Slider(1, 8, value=4, step=0.5, label="Scale", elem_id="scale"),
+        gr.Dropdown(TILES, value="auto", label="Tile", info="In pixels of the input.", elem_id="tile"),
+        gr.Radio(list(PRECISIONS), value="fp32", label="Precision", elem_id="precision"),
+        gr.Button("Upscale", variant="primary", elem_id="start"),
+    )
+
+
+def _results() -> tuple[gr.ImageSlider, gr.Textbox, gr.DownloadButton]:
+    """Make what `_upscaling` fills."""
+    slider = gr.ImageSlider(
+        label="Bicubic (left) and LSM (right)", type="filepath", interactive=False, height=560,
+        max_height=560, buttons=["fullscreen"], elem_id="slider",
+    )  # fmt: skip
+    said = gr.Textbox(label="Result", lines=2, interactive=False, elem_id="said")
+    return slider, said, gr.DownloadButton("Download", interactive=False, elem_id="download")
+
+
+def _upscaling(visits: Visits, device: str, max_pixels: int) -> Callable[..., tuple[Any, ...]]:
+    """Give the function that the button calls."""
+
+    def upscale(
+        file: str | None,
+        model: str,
+        scale: float,
+        tile: str,
+        precision: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  (gradio finds it by this default)
+    ) -> tuple[Any, ...]:
+        try:
+            if file is None:
+                raise InputError("Which picture? Drop one first.")
+            visits.note_upload(_visit(request), Path(file))
+            progress(0, desc="Upscaling")
+            outcome = upscale_upload(
+                Path(file),
+                visits.new_folder(_visit(request)),
+                Choice(model, scale, tile, precision),
+                device=device,
+                max_pixels=max_pixels,
+                progress=lambda done, total: progress((done, total), desc="Upscaling", unit="tiles"),
+            )
+        except (LSMError, OSError) as error:
+            raise gr.Error(html.escape(str(error), quote=False), duration=30, print_exception=False) from error
+        shown = str(outcome.before), str(outcome.after)
+        return shown, outcome.said, gr.DownloadButton(value=str(outcome.result), interactive=True)
+
+    return upscale
 
 
 def _visit(request: gr.Request) -> str:
