@@ -42,7 +42,8 @@ class OnnxNetwork(nn.Module):
         self.path = Path(path)
         if not self.path.is_file():
             raise CheckpointError(f"There is no ONNX file {path}.")
-        self._session = self._open("cpu")
+        self._place = ("cpu", 0)
+        self._session = self._open(*self._place)
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         if self.metadata.get("architecture") != ARCHITECTURE:
             raise CheckpointError(f"{path} is an ONNX file of another program; `lsm export onnx` writes those of LSM.")
@@ -75,8 +76,9 @@ class OnnxNetwork(nn.Module):
 
     def to(self, device: torch.device) -> OnnxNetwork:  # type: ignore[override]
         """Run on another device from now on."""
-        if device.type != "cpu":
-            self._session = self._open(device.type, device.index or 0)
+        place = device.type, device.index or 0
+        if place != self._place:
+            self._session, self._place = self._open(*place), place
         return self
 
     def forward(self, image: Tensor) -> Tensor:
@@ -96,7 +98,7 @@ class OnnxNetwork(nn.Module):
             raise
         return torch.from_numpy(result)
 
-    def _open(self, kind: str, index: int = 0) -> Any:
+    def _open(self, kind: str, index: int) -> Any:
         """Open a session, with as many threads as torch uses."""
         runtime = _runtime()
         options = runtime.SessionOptions()

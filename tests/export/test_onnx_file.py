@@ -51,6 +51,14 @@ def test_the_graph_is_valid_standard_and_real(onnx_files, precision):
     assert all(sides) and sides[0] != sides[1]
 
 
+def test_it_moves_to_a_device_and_back(onnx_files, monkeypatch):
+    file, opened = OnnxNetwork(onnx_files["fp32"].path), []
+    monkeypatch.setattr(file, "_open", lambda *place: opened.append(place))
+    for device in ("cpu", "cuda", "cuda:0", "cuda:1", "cpu"):
+        file.to(torch.device(device))
+    assert opened == [("cuda", 0), ("cuda", 1), ("cpu", 0)]
+
+
 def test_metadata_says_what_a_program_needs(onnx_files, network):
     for precision, report in onnx_files.items():
         said = OnnxNetwork(report.path).metadata
