@@ -1,11 +1,17 @@
-"""Short synthetic videos, made by PyAV."""
+"""Short synthetic videos, made by PyAV, and what enlarges them without a network."""
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
+import torch
 
+from lsm.inference.upscaler import Upscaler
+from lsm.video.encoding import Encoding
+
+LOSSLESS = Encoding("ffv1", pixel_format="bgr0")
 HQ = av.video.reformatter.Interpolation.ACCURATE_RND
 COLOUR_BARS = np.array(
     [
@@ -117,3 +123,19 @@ def sound_packets(path: Path) -> list[bytes]:
     """The packets of a file's first sound."""
     with av.open(path) as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+class Bicubic(Upscaler):
+    """Enlarges without a network, for tests of what is around it."""
+
+    def __init__(self):
+        super().__init__(Repeat(), device="cpu", tile=0)
+
+
+class Repeat(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.config = SimpleNamespace(upscale=2, tile_multiple=8)
+
+    def forward(self, image):
+        return image.repeat_interleave(2, 2).repeat_interleave(2, 3)
