@@ -76,11 +76,13 @@ def plan(
         The jobs to do, sorted by input, and those left out.
 
     Raises:
-        InputError: If an input is missing or no picture is found.
+        InputError: If an input is missing or nameless, or no picture is found.
         OptionError: If the outputs cannot be written, collide, or would replace files without `overwrite`.
     """
     if skip_existing and overwrite:
         raise OptionError("--skip-existing and --overwrite exclude each other.")
+    if "" in inputs:  # a shell's unset variable; as a path it would mean the whole working folder
+        raise InputError("An input's name is empty; name a file, a folder or a pattern.")
     single = len(inputs) == 1 and any_path(inputs[0]).is_file()
     if is_image_name(naming.output) and not naming.output.is_dir():
         if not single:

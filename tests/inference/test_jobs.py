@@ -124,6 +124,14 @@ def test_nothing_to_do_is_an_error(tmp_path: Path) -> None:
             Naming(tmp_path, **naming)
 
 
+def test_a_nameless_input_is_not_the_working_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    with pytest.raises(InputError, match="name is empty"):
+        plan([""], Naming(tmp_path / "out"))
+
+
 def test_unwritable_output_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match="is no folder"):
         plan([str(photos)], Naming(photos / "a.png" / "out"))
