@@ -15,27 +15,26 @@ from typing import Any
 import torch
 import typer
 from measuring import Row, in_turns, picture, show, write
-from torch import Tensor
+from torch import Tensor, nn
 
 from lsm.ablation.plan import list_runs, read_plan
 from lsm.allocator import keep_freed_memory
-from lsm.arch import LSM, preset_config
 from lsm.inference.memory import peak_memory
+from lsm.training.arch import LSM
 
 
-def network_of(options: dict[str, Any]) -> LSM:
-    """Build the network of a run's options."""
-    settings = {name: value for name, value in options.items() if name not in ("type", "variant", "upscale")}
-    return LSM(preset_config(options["variant"], options["upscale"], **settings))
+def network_of(options: dict[str, Any]) -> nn.Module:
+    """Build the network of a run's options, as its training does."""
+    return LSM(**{name: value for name, value in options.items() if name != "type"})
 
 
-def enlarge(pixels: Tensor, model: LSM) -> None:
+def enlarge(pixels: Tensor, model: nn.Module) -> None:
     """Run a network over a picture."""
     with torch.inference_mode():
         model.eval()(pixels)
 
 
-def step(patches: Tensor, model: LSM) -> None:
+def step(patches: Tensor, model: nn.Module) -> None:
     """Compute the gradient of a batch."""
     model.train().zero_grad()
     model(patches).abs().mean().backward()
