@@ -20,10 +20,11 @@ from unittest.mock import patch
 
 import torch
 import typer
+from measuring import Row, check, show, swinir
 from torch import Tensor, nn
 
 from lsm import create_model
-from lsm.files import atomic_file
+from lsm.benchmark.results import write_text
 from lsm.scan import linear_scan, modulated_scan
 
 SHAPES = ((1, 16384, 32), (1, 57600, 16), (1, 230400, 16), (8, 65536, 32))
@@ -32,7 +33,6 @@ SHAPES = ((1, 16384, 32), (1, 57600, 16), (1, 230400, 16), (8, 65536, 32))
 LOW_RESOLUTION = {2: (360, 640), 4: (180, 320)}
 """Input (H, W) for an output of 1280×720, by scale."""
 
-Row = dict[str, object]
 Shape = tuple[int, int, int]
 
 
@@ -118,7 +118,7 @@ def scan_rows(bandwidth: float, repeats: int) -> list[Row]:
         names = (case.fast, case.plain)
         with torch.no_grad():
             for actual, expected in zip(*map(case.run, names), strict=True):
-                check(actual, expected, case.tolerance)
+                check(actual, expected, case.tolerance, f"{case.name} of {dtype} at {shape}")
             fast, plain = median_ms([partial(case.run, name) for name in names], repeats)
         fast_step, plain_step = median_ms([partial(training_step, case, name) for name in names], repeats)
         share = case.least_bytes / fast * 1e3 / bandwidth
@@ -136,30 +136,19 @@ def training_step(case: Case, backend: str) -> None:
     torch.autograd.grad(outputs, case.leaves, [torch.ones_like(output) for output in outputs])
 
 
-def check(actual: Tensor, expected: Tensor, tolerance: float) -> None:
-    """Stop unless two results agree, relative to the largest value."""
-    error = ((actual.float() - expected.float()).abs().max() / expected.abs().max()).item()
-    if not error < tolerance:
-        raise SystemExit(f"Results differ by {error:.1e}, more than {tolerance:.0e}: nothing was timed.")
-
-
 def network_rows(repeats: int) -> list[Row]:
     """Time LSM-light with kernels, in plain torch and compiled, and SwinIR-light, in turns at each setting."""
-    from spandrel.architectures.SwinIR import SwinIR
-
     rows: list[Row] = []
     for scale, (height, width) in LOW_RESOLUTION.items():
         image = torch.rand(1, 3, height, width, device="cuda")
         ours = create_model("light", scale).eval().cuda()
-        peer = SwinIR(
-            upscale=scale, img_size=64, window_size=8, img_range=1.0, depths=[6] * 4, embed_dim=60, num_heads=[6] * 4,
-            mlp_ratio=2, upsampler="pixelshuffledirect",
-        ).eval().cuda()  # fmt: skip
+        peer = swinir("light", scale).cuda()
         for dtype in (torch.float32, torch.bfloat16):
             with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=dtype == torch.bfloat16):
                 with plain_torch():
                     expected = ours(image)
-                check(ours(image), expected, 1e-3 if dtype == torch.float32 else 5e-2)
+                tolerance = 1e-3 if dtype == torch.float32 else 5e-2
+                check(ours(image), expected, tolerance, f"LSM-light ×{scale} in {dtype}")
                 runs: dict[str, Callable[[], object]] = {
                     "LSM-light": partial(ours, image),
                     "LSM-light, plain torch": partial(in_plain_torch, ours, image),
@@ -194,14 +183,6 @@ def peak_bytes(run: Callable[[], object]) -> int:
     return torch.cuda.max_memory_allocated()
 
 
-def show(rows: list[Row]) -> None:
-    """Print rows as a table in Markdown."""
-    names = list(rows[0])
-    print("| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|")
-    for row in rows:
-        print("| " + " | ".join(str(row[name]) for name in names) + " |")
-
-
 def main(repeats: int = 30, out: Path = Path("gpu_speed.json")) -> None:
     """Measure everything on the first CUDA device and write `out`."""
     if not torch.cuda.is_available():
@@ -216,8 +197,7 @@ def main(repeats: int = 30, out: Path = Path("gpu_speed.json")) -> None:
     show(scans)
     networks = network_rows(repeats)
     show(networks)
-    with atomic_file(out) as file:
-        file.write(json.dumps({**head, "scans": scans, "networks": networks}, indent=1).encode() + b"\n")
+    write_text(out, json.dumps({**head, "scans": scans, "networks": networks}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lsm.benchmark.environment import environment
-from lsm.files import atomic_file
+from lsm.benchmark.results import write_text
 from lsm.inference.image_io import read_rgb
 
 Row = dict[str, object]
@@ -50,7 +50,7 @@ def least_ms(run: Callable[[], object], repeats: int, clock: str = "wall") -> fl
 
 def check(actual: Tensor, expected: Tensor, tolerance: float, what: str) -> None:
     """Stop unless two results agree, relative to the largest value."""
-    error = ((actual - expected).abs().max() / expected.abs().max()).item()
+    error = ((actual.float() - expected.float()).abs().max() / expected.abs().max()).item()
     if not error < tolerance:
         raise SystemExit(f"{what}: results differ by {error:.1e}, more than {tolerance:.0e}; nothing was timed.")
 
@@ -121,6 +121,5 @@ def write(out: Path | None, name: str, settings: Row, tables: dict[str, Sequence
     date = datetime.date.today().isoformat()
     out = out or Path(f"{name}_{date}.json")
     content = {"date": date, **settings, "environment": environment(torch.device("cpu")), **tables}
-    with atomic_file(out) as file:
-        file.write(json.dumps(content, indent=1).encode() + b"\n")
+    write_text(out, json.dumps(content, indent=1) + "\n")
     print(f"Written to {out}.")
