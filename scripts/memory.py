@@ -75,11 +75,10 @@ def memory(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the report.")] = Path("results/memory"),
 ) -> None:
     """Report the memory of a network on a picture."""
-    import torch
-
     from lsm.benchmark.resize import imresize
     from lsm.benchmark.results import write_text
     from lsm.inference.image_io import read_rgb, write_image
+    from lsm.inference.picture import to_tensor
     from lsm.weights import load_model
 
     if image is None:
@@ -89,7 +88,7 @@ def memory(
     else:
         pixels = read_rgb(image)
     network = load_model(model)
-    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    tensor = to_tensor(pixels)
     text = memory_table(network, tensor)
     lines, maps = middle_dependence(network, tensor)
     print(text + lines)

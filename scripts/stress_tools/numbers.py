@@ -9,6 +9,7 @@ import torch
 
 from lsm import LSM, Upscaler, load_model
 from lsm.benchmark.resize import imresize
+from lsm.inference.picture import to_tensor
 from stress_tools.networks import photographs
 from stress_tools.section import Section
 
@@ -48,7 +49,7 @@ def _extremes(section: Section, scale: int) -> None:
         upscaler = Upscaler(load_model(f"tiny-x{scale}"), tile=0, precision=precision, device="cpu")
         for dtype in (np.uint8, np.uint16):
             for name, picture in extremes(dtype).items():
-                values = upscaler.upscale_tensor(_tensor(picture))
+                values = upscaler.upscale_tensor(to_tensor(picture))
                 if not values.isfinite().all():
                     wrong.append(f"{precision} {name}")
                 if name.startswith("all"):
@@ -60,12 +61,6 @@ def _extremes(section: Section, scale: int) -> None:
         not wrong,
         f"30 runs; black, white off by at most {shift}; {wrong}",
     )
-
-
-def _tensor(picture: np.ndarray) -> torch.Tensor:
-    from lsm.inference.picture import to_tensor
-
-    return to_tensor(picture)
 
 
 def overflowing_model() -> LSM:
