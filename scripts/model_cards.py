@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 from safetensors import safe_open
 
+from lsm.benchmark.results import write_text
 from lsm.errors import InputError
-from lsm.files import atomic_file
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "lsm" / "weights" / "embedded"
@@ -207,8 +207,7 @@ def pages() -> dict[str, str]:
 def main() -> None:
     """Replace the cards."""
     for name, text in pages().items():
-        with atomic_file(FOLDER / f"{name}.md") as file:
-            file.write(text.encode())
+        write_text(FOLDER / f"{name}.md", text)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from lsm.benchmark.datasets import find_set, list_images
 from lsm.benchmark.environment import environment
 from lsm.benchmark.metrics import RESTORATION_PROTOCOLS
 from lsm.benchmark.restoration import METHODS, NLM_STRENGTHS, Score, measure_denoising, tune_non_local_means
+from lsm.benchmark.results import write_text
 from lsm.cli import user_errors
-from lsm.files import atomic_file
 from lsm.inference.models import open_network
 from lsm.inference.upscaler import Upscaler
 from lsm.weights.identity import state_hash
@@ -86,8 +86,7 @@ def denoise(
     }
     path = report / f"denoise-{now:%Y-%m-%d}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        file.write(json.dumps(content, indent=1).encode())
+    write_text(path, json.dumps(content, indent=1))
     print(f"\n{path}")
 
 
