@@ -8,8 +8,6 @@ Needs Linux and root for the sections that mount a small file system; the quick 
 from __future__ import annotations
 
 import importlib
-import platform
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -38,13 +36,14 @@ def stress(
     """Run sections of the stress run; leaves with 1 if a promise is broken."""
     import torch
 
+    from lsm.benchmark.environment import environment
+
     for name in names or ():
         if name not in SECTIONS:
             raise OptionError(unknown_name("section", name, SECTIONS))
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    about = {"commit": commit or "unknown", "system": platform.platform(), "torch": torch.__version__}
+    facts = environment(torch.device("cpu"))
+    about = {name: str(facts[name] or "unknown") for name in ("commit", "system", "torch")}
     held = True
     for name in names or SECTIONS:
         with tempfile.TemporaryDirectory(prefix=f"lsm-{name}-") as place:

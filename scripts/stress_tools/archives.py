@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -32,11 +33,8 @@ def run(section: Section) -> None:
     bad = [said for kind, said in outcomes if kind != "refused"]
     sizes = ", ".join(f"{name} of {len(data) / 1e6:.1f} MB" for name, data in bombs.items())
     section.check("bombs are refused before they unpack", not bad and not faults, f"{sizes}; {bad} {faults}")
-    rng, whole = (
-        section.random(),
-        {"a.zip": _zip("a.png"), "a.tar": _tar("a.png"), "a.tar.gz": _tar("a.png", mode="w:gz")},
-    )
-    tries = []
+    rng, tries = section.random(), []
+    whole = {"a.zip": _zip("a.png"), "a.tar": _tar("a.png"), "a.tar.gz": _tar("a.png", mode="w:gz")}
     for number in range(section.times(1000)):
         name = sorted(whole)[number % 3]
         tries.append((f"{number}-{name}", mutate(whole[name], whole[rng.choice(sorted(whole))], rng)))
@@ -49,8 +47,6 @@ def run(section: Section) -> None:
 
 def try_archive(place: Path, item: tuple[str, bytes]) -> Outcome:
     """Unpack an archive three folders deep, and see that nothing else changes."""
-    import shutil
-
     from lsm.data.archives import extract
     from lsm.errors import InputError
 

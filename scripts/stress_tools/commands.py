@@ -16,7 +16,8 @@ import yaml
 
 from stress_tools.networks import small_weights
 
-_LSM = [sys.executable, "-c", "from lsm.cli import main; main()"]
+LSM = [sys.executable, "-c", "from lsm.cli import main; main()"]
+"""Starts the `lsm` of this interpreter."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,20 @@ class Command:
 def _upscale(place: Path) -> Command:
     source, weights = pictures(place / "source", 16, 96), small_weights(place)
     arguments = ["upscale", str(source), "-n", str(weights), "--skip-existing", "--device", "cpu", "-o"]
-    return Command("upscale", lambda out: ([*_LSM, *arguments, str(out)], place), source / "p9.png", "600k")
+    return Command("upscale", lambda out: ([*LSM, *arguments, str(out)], place), source / "p9.png", "600k")
 
 
 def _benchmark(place: Path) -> Command:
     source, weights = pictures(place / "sets" / "Mine" / "HR", 12, 100), small_weights(place)
     arguments = ["benchmark", "--data", str(place / "sets"), "--sets", "Mine", "--scales", "2", "--device", "cpu"]
     arguments += ["--models", f"small={weights},bicubic", "--threads", "1", "--report"]
-    return Command("benchmark", lambda out: ([*_LSM, *arguments, str(out)], place), source / "p10.png", "200k")
+    return Command("benchmark", lambda out: ([*LSM, *arguments, str(out)], place), source / "p10.png", "200k")
 
 
 def _prepare(place: Path) -> Command:
     source = pictures(place / "source", 16, 200)
     arguments = ["--scales", "2,3,4", "--sub-size", "96", "--lmdb", "--jobs", "2"]
-    call = [*_LSM, "data", "prepare", str(source)]
+    call = [*LSM, "data", "prepare", str(source)]
     return Command("data prepare", lambda out: ([*call, str(out), *arguments], place), source / "p13.png", "1m")
 
 
@@ -60,7 +61,7 @@ def _train(place: Path) -> Command:
     source = pictures(place / "data" / "HR", 6, 60)
     file = place / "options.yml"
     file.write_text(yaml.safe_dump(training_options(source, 60, 7)))
-    call = [*_LSM, "train", "-opt", str(file), "--auto_resume"]
+    call = [*LSM, "train", "-opt", str(file), "--auto_resume"]
     return Command("train", lambda out: (call, out), source / "p3.png", "100k")
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
-from stress_tools.commands import fingerprint, pictures, training_options
+from stress_tools.commands import LSM, fingerprint, pictures, training_options
 from stress_tools.networks import photographs
 from stress_tools.section import Section
 
-_LSM = [sys.executable, "-c", "from lsm.cli import main; main()"]
 THREADS = (1, 1, 2, 2, 4)
 
 
@@ -26,49 +24,38 @@ def run(section: Section) -> None:
     for name, picture in list(photographs(section.pictures).items())[:2]:
         write_image(source / f"{name}.png", picture[:150, :200])
     small = pictures(section.folder / "small" / "Mine" / "HR", 5, 60)
+    _threads(section, source, small)
+    _jobs(section, small)
+
+
+def _threads(section: Section, source: Path, small: Path) -> None:
+    """Run a command in two processes of 1 and of 2 threads, and in one of 4."""
     file = section.folder / "options.yml"
     file.write_text(yaml.safe_dump(training_options(small, 12, 12)))
+    upscale = ["upscale", str(source), "-n", "tiny-x2", "--device", "cpu", "-o", "out"]
     rows = []
     for name, arguments in {
-        "upscale, whole": ["upscale", str(source), "-n", "tiny-x2", "-t", "0", "--device", "cpu", "-o", "out"],
-        "upscale, tiles of 64": ["upscale", str(source), "-n", "tiny-x2", "-t", "64", "--device", "cpu", "-o", "out"],
-        "upscale, bf16": [
-            "upscale",
-            str(source),
-            "-n",
-            "tiny-x2",
-            "--precision",
-            "bf16",
-            "--device",
-            "cpu",
-            "-o",
-            "out",
-        ],
+        "upscale, whole": [*upscale, "-t", "0"],
+        "upscale, tiles of 64": [*upscale, "-t", "64"],
+        "upscale, bf16": [*upscale, "--precision", "bf16"],
         "train, 12 iterations": ["train", "-opt", str(file)],
     }.items():
         prints = [_run(section.folder / f"{name}-{n}", arguments, threads) for n, threads in enumerate(THREADS)]
         same = prints[0] == prints[1] and prints[2] == prints[3] and bool(prints[0])
-        section.check(
-            f"{name}: two processes of equally many threads give the same bits", same, f"{len(prints[0])} files"
-        )
+        promise = f"{name}: two processes of equally many threads give the same bits"
+        section.check(promise, same, f"{len(prints[0])} files")
         others = ["yes" if prints[index] == prints[0] else "no" for index in (2, 4)]
         rows.append([name, "yes" if same else "no", *others])
     section.table(
         "Same bits in two processes?", ["command", "same threads", "1 and 2 threads", "1 and 4 threads"], rows
     )
+
+
+def _jobs(section: Section, small: Path) -> None:
+    """Run a command with 1 and with 2 jobs."""
     prepare = ["data", "prepare", str(small), "out", "--scales", "2", "--jobs"]
-    measure = [
-        "benchmark",
-        "--data",
-        str(section.folder / "small"),
-        "--sets",
-        "Mine",
-        "--scales",
-        "2",
-        "--device",
-        "cpu",
-    ]
-    measure += ["--models", "tiny,bicubic", "--report", "out", "--threads", "1", "--jobs"]
+    measure = ["benchmark", "--data", str(section.folder / "small"), "--sets", "Mine", "--scales", "2"]
+    measure += ["--device", "cpu", "--models", "tiny,bicubic", "--report", "out", "--threads", "1", "--jobs"]
     for name, arguments in {"data prepare": prepare, "benchmark": measure}.items():
         one, two = (_run(section.folder / f"{name}-{jobs}", [*arguments, jobs], 1) for jobs in ("1", "2"))
         section.check(f"{name}: 1 and 2 jobs give the same bits", bool(one) and one == two, f"{len(one)} files")
@@ -77,7 +64,7 @@ def run(section: Section) -> None:
 def _run(folder: Path, arguments: list[str], threads: int) -> dict[str, str]:
     folder.mkdir()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    done = subprocess.run([*_LSM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([*LSM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stderr[-1000:])
         return {}

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,8 @@ from typing import Any
 import torch
 import yaml
 
-from stress_tools.commands import fingerprint, one_thread, pictures, training_options
+from stress_tools.commands import LSM, fingerprint, one_thread, pictures, training_options
 from stress_tools.section import Section
-
-_LSM = [sys.executable, "-c", "from lsm.cli import main; main()"]
 
 
 def run(section: Section) -> None:
@@ -129,7 +126,7 @@ def _option_file(folder: Path, images: Path, iterations: int, save_every: int) -
 
 
 def _train(file: Path, folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [*_LSM, "train", "-opt", str(file), "--auto_resume", *arguments]
+    command = [*LSM, "train", "-opt", str(file), "--auto_resume", *arguments]
     everything = {**one_thread(), **environment}
     return subprocess.Popen(
         command, cwd=folder, env=everything, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
