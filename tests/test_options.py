@@ -170,6 +170,20 @@ def test_all_mistakes_are_told_at_once(read):
     assert len(str(caught.value).splitlines()) == 4
 
 
+def test_of_many_mistakes_the_first_are_told_and_the_rest_counted(read, content):
+    content["logger"] = dict.fromkeys((f"key{number}" for number in range(30)), 1)
+    with pytest.raises(OptionError) as caught:
+        read()
+    (line,) = str(caught.value).splitlines()
+    assert line.count("Unknown key") == 10 and line.endswith("; and 20 more mistakes")
+    del content["logger"]
+    content["train"]["scheduler"] = {"type": "MultiStepLR", "milestones": ["soon"] * 60}
+    with pytest.raises(OptionError) as caught:
+        read()
+    *told, rest = str(caught.value).splitlines()
+    assert len(told) == 50 and rest.endswith(": and 10 more mistakes")
+
+
 def test_unknown_file_and_broken_yaml(tmp_path):
     with pytest.raises(OptionError, match=r"Cannot read the option file .*none\.yml: No such file"):
         read_options(tmp_path / "none.yml")

@@ -31,6 +31,8 @@ def test_configurations_survive_json(variant):
         ("light", 4, {"r_min": 0.99, "r_max": 0.9}, "r_min"),
         ("light", 4, {"temperature": 0.0}, "temperature"),
         ("light", 4, {"embed_dim": 0}, "LSM cannot be built"),
+        ("light", 4, {"embed_dim": 2**53 + 1}, "embed_dim of LSM is too large"),
+        ("light", 4, {"mlp_ratio": 10**400}, "mlp_ratio of LSM is too large"),
     ],
 )
 def test_bad_values_are_named(variant, scale, overrides, message):
