@@ -89,7 +89,7 @@ def released_state(model: LSM) -> dict[str, Tensor]:
     """
     if model.config.task != "sr":
         raise CheckpointError(f"The published networks only enlarge; one for {model.config.task} has no released name.")
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters(remove_duplicate=False)}
     try:
         state = to_released(parameters)
         for name, module in model.named_modules():

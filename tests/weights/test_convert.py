@@ -13,7 +13,7 @@ RELEASED = ("light_x4", "light_x3", "classical_x2")
 
 
 def small(**options):
-    return create_model("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, **options).eval()
+    return create_model("tiny", 2, **{"embed_dim": 16, "depths": (2,), "d_state": 2, "num_heads": 2, **options}).eval()
 
 
 @pytest.mark.parametrize("name", RELEASED)
@@ -50,8 +50,9 @@ def test_which_weights_of_a_file_are_taken(tmp_path):
         assert torch.equal(converted.conv.weight, expected.conv.weight)
 
 
-def test_a_paper_network_can_take_the_released_names(tmp_path):
-    model = small()
+@pytest.mark.parametrize("dictionary", ["block", "shared"])  # a shared one is written once for each block
+def test_a_paper_network_can_take_the_released_names(dictionary, tmp_path):
+    model = small(dictionary=dictionary, depths=(4,))
     save_model(model, tmp_path / "a.safetensors")
     convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="released")
     loaded = load_model(tmp_path / "b.pth", semantics="paper")
