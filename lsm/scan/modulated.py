@@ -12,11 +12,11 @@ from torch import Tensor
 
 from lsm.errors import unknown_name
 from lsm.scan.api import linear_scan
-from lsm.scan.modulated_op import modulated_scan_op
-from lsm.scan.op import HAS_TRITON
+from lsm.scan.modulated_op import modulated_loop_op, modulated_scan_op
+from lsm.scan.op import HAS_NUMBA, HAS_TRITON
 from lsm.scan.reorder import inverse, permute_tokens
 
-MODULATED_BACKENDS = ("composed", "fused")
+MODULATED_BACKENDS = ("composed", "fused", "numba")
 
 
 def modulated_scan(
@@ -32,7 +32,8 @@ def modulated_scan(
 ) -> Tensor:
     """Run the modulated recurrence over the tokens of each image.
 
-    All is computed in float32 at least. Differentiable in `drive`, `memory`, `rotation` and `gates`; once with "fused".
+    All is computed in float32 at least. Differentiable in `drive`, `memory`, `rotation` and `gates`; once with "fused",
+    not with "numba".
 
     Args:
         drive: u, (B, L, 2N): real parts, then imaginary parts.
@@ -43,7 +44,8 @@ def modulated_scan(
         reverse: Visit the tokens of the order from the last to the first.
         starts: Steps, in the order, that forget all before them, (B, L) bool.
         backend: "composed": reordered copies and `linear_scan`, any device. "fused": kernels for CUDA devices that keep
-            transitions and states out of memory; they need `gates` and no `starts`. "auto": "fused" where it can be.
+            transitions and states out of memory. "numba": the same as a compiled loop for CPUs, where nobody asks for a
+            gradient; the bits are those of "composed". Both need `gates` and no `starts`. "auto": the fastest that can.
 
     Returns:
         y, (B, L, 2N), each token's where the token is, in the type of `drive`.
@@ -51,17 +53,47 @@ def modulated_scan(
     Raises:
         ValueError: On an unknown back end, or one that cannot run this.
     """
-    fusible = gates is not None and starts is None
     if backend == "auto":
-        backend = "fused" if fusible and HAS_TRITON and drive.is_cuda else "composed"
+        backend = _fastest((drive, memory, gates, *rotation)) if gates is not None and starts is None else "composed"
     if backend == "composed":
         return _compose(drive, memory, rotation, gates, order, reverse, starts)
-    if backend != "fused":
+    if backend not in MODULATED_BACKENDS:
         raise ValueError(unknown_name("modulated scan back end", backend, ["auto", *MODULATED_BACKENDS]))
     if gates is None or starts is not None:
-        raise ValueError("The fused modulated scan takes gates, and no starts; use the back end 'composed'.")
+        raise ValueError(f"The {backend} modulated scan takes gates, and no starts; use the back end 'composed'.")
     orders = order if order is None else order.view(-1, order.shape[-1])
+    if backend == "numba":
+        _check_loop((drive, memory, gates, *rotation))
+        return modulated_loop_op(drive, memory, gates, torch.stack(rotation), orders, reverse)
     return modulated_scan_op(drive, memory, gates, torch.stack(rotation), orders, reverse)[0]
+
+
+def _fastest(tensors: tuple[Tensor, ...]) -> str:
+    """Name the back end for tensors that can be fused."""
+    if tensors[0].is_cuda:
+        return "fused" if HAS_TRITON else "composed"
+    # A graph that torch captures may be exported, or run with gradients; the composition serves both.
+    loops = HAS_NUMBA and not torch.compiler.is_compiling() and _loop_takes(tensors)
+    return "numba" if loops and not _wants_gradient(tensors) else "composed"
+
+
+def _loop_takes(tensors: tuple[Tensor, ...]) -> bool:
+    """Say whether the compiled loop computes in the types, and where, the tensors are."""
+    dtype = tensors[0].dtype
+    alike = all(item.dtype == dtype and item.device.type == "cpu" for item in tensors)
+    return alike and dtype in (torch.float32, torch.float64)
+
+
+def _wants_gradient(tensors: tuple[Tensor, ...]) -> bool:
+    return torch.is_grad_enabled() and any(item.requires_grad for item in tensors)
+
+
+def _check_loop(tensors: tuple[Tensor, ...]) -> None:
+    if not _loop_takes(tensors) or _wants_gradient(tensors):
+        raise ValueError(
+            "The modulated scan's back end 'numba' takes float32 or float64 tensors of one type on CPUs, and has no "
+            "gradient; use 'composed'."
+        )
 
 
 def _compose(

@@ -1,4 +1,4 @@
-"""The fused modulated scan as one operator of torch, `lsm::modulated_scan`, and its gradient as another."""
+"""The modulated scan as operators of torch: kernels with their gradient, and a loop for CPUs, which has none."""
 
 from __future__ import annotations
 
@@ -70,6 +70,23 @@ def _fake_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     du, dm, dgates, drotation = (item.new_empty(item.shape) for item in (drive, memory, gates, rotation))
     return du, dm, dgates, drotation
+
+
+@torch.library.custom_op("lsm::modulated_loop", mutates_args=())
+def modulated_loop_op(
+    drive: Tensor, memory: Tensor, gates: Tensor, rotation: Tensor, order: Tensor | None, reverse: bool
+) -> Tensor:
+    """Return y, (B, L, 2N), as `lsm.scan.numba_modulated.run_modulated` does."""
+    from lsm.scan.numba_modulated import run_modulated
+
+    return run_modulated(drive, memory, gates, rotation, order, reverse)
+
+
+@modulated_loop_op.register_fake
+def _fake_loop(
+    drive: Tensor, memory: Tensor, gates: Tensor, rotation: Tensor, order: Tensor | None, reverse: bool
+) -> Tensor:
+    return drive.new_empty(drive.shape)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

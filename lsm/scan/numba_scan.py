@@ -24,7 +24,7 @@ Strides = tuple[int, int]
 """Distance in numbers between two sequences of a batch, and between two steps; 0 where they are the same numbers."""
 
 
-def _compiled(function: Callable) -> Callable:
+def compiled(function: Callable) -> Callable:
     """Compile at the first call, and keep the result where a folder can be written to."""
     try:
         return numba.njit(function, cache=True, nogil=True)
@@ -73,7 +73,7 @@ def _scan_complex(
                 out_re[at + n], out_im[at + n] = re, im
 
 
-_REAL, _COMPLEX = _compiled(_scan_real), _compiled(_scan_complex)
+_REAL, _COMPLEX = compiled(_scan_real), compiled(_scan_complex)
 
 
 def scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
@@ -92,7 +92,7 @@ def scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes
         state = [np.zeros((batch, width), plane.detach()[:0].numpy().dtype) for plane in b]
     else:
         state = [plane.detach().resolve_neg().numpy().copy() for plane in h0]
-    (flat_a, a_strides), (flat_b, b_strides) = _flat(a), _flat(b)
+    (flat_a, a_strides), (flat_b, b_strides) = flat(a), flat(b)
     flat_out = [plane.view(-1).numpy() for plane in out]
     if len(b) == 1:
         _REAL(flat_a[0], a_strides, flat_b[0], b_strides, state[0], flat_out[0], length, reverse)
@@ -101,7 +101,7 @@ def scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes
     return out
 
 
-def _flat(planes: Planes) -> tuple[list[np.ndarray], Strides]:
+def flat(planes: Planes) -> tuple[list[np.ndarray], Strides]:
     """View planes (B, L, N) as flat arrays with common strides; only neighbours in N must be neighbours in memory."""
     planes = tuple(plane.detach().resolve_neg() for plane in planes)
     strides = planes[0].stride()

@@ -1,0 +1,73 @@
+"""The modulated scan as one compiled loop for CPUs: gates, transitions and states are read or made where they are used.
+
+Tokens are fetched in the scan order, and each result is written where its token is: nothing is reordered, and besides
+the result no memory is needed. The multiplications and additions are those of `lsm.scan.modulated`'s back end
+"composed", in its order and not fused, so that both give the same bits. There is no gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import uint64
+from torch import Tensor
+
+from lsm.scan.numba_scan import Strides, compiled, flat
+
+
+def _scan(
+    drive: np.ndarray, drive_strides: Strides, memory: np.ndarray, memory_strides: Strides,
+    gates: np.ndarray, gates_strides: Strides, rotation: np.ndarray, order: np.ndarray,
+    state: np.ndarray, out: np.ndarray, reverse: bool,
+) -> None:  # fmt: skip
+    """Scan flat arrays into `out`, (B, L, 2N) flat; `order` is (1 or B, L), `state`, (2, N), room for a state."""
+    width, length = state.shape[1], order.shape[1]
+    batches = out.size // (2 * width * length)
+    state_re, state_im, rotation_re, rotation_im = state[0], state[1], rotation[0], rotation[1]
+    for batch in range(batches):
+        visits = order[batch if order.shape[0] > 1 else 0]
+        state[:] = 0
+        for step in range(length):
+            token = visits[length - 1 - step if reverse else step]
+            at_u = uint64(batch * drive_strides[0] + token * drive_strides[1])
+            at_m = uint64(batch * memory_strides[0] + token * memory_strides[1])
+            at_g = uint64(batch * gates_strides[0] + token * gates_strides[1])
+            at = uint64((batch * length + token) * 2 * width)
+            for n in range(uint64(width)):
+                x, y, m, gate = state_re[n], state_im[n], memory[at_m + n], gates[at_g + n]
+                a_re, a_im = m * rotation_re[n], m * rotation_im[n]
+                re = a_re * x - a_im * y + drive[at_u + n] * gate
+                im = a_re * y + a_im * x + drive[at_u + uint64(width) + n] * gate
+                state_re[n], state_im[n] = re, im
+                out[at + n] = re * gates[at_g + uint64(width) + n]
+                out[at + uint64(width) + n] = im * gates[at_g + uint64(2 * width) + n]
+
+
+_SCAN = compiled(_scan)
+
+
+def run_modulated(
+    drive: Tensor, memory: Tensor, gates: Tensor, rotation: Tensor, order: Tensor | None, reverse: bool
+) -> Tensor:
+    """Compute y, (B, L, 2N), as `lsm.scan.modulated_scan` does.
+
+    Args:
+        drive: u, (B, L, 2N); this and all others of one type, float32 or float64, on a CPU.
+        memory: m, (B, L, N).
+        gates: M_B, M_Cre and M_Cim side by side, (B, L, 3N).
+        rotation: ρ as two planes, (2, N).
+        order: Permutations, (1 or B, L) int64.
+        reverse: Visit the tokens of the order from the last to the first.
+    """
+    out = drive.new_empty(drive.shape)
+    length, width = memory.shape[1:]
+    visits = torch.arange(length)[None] if order is None else order.contiguous()
+    arrays = [part for item in (drive, memory, gates) for part in _one(item)]
+    state = np.zeros((2, width), arrays[0].dtype)  # type: ignore[union-attr]
+    _SCAN(*arrays, rotation.detach().contiguous().numpy(), visits.numpy(), state, out.view(-1).numpy(), reverse)
+    return out
+
+
+def _one(item: Tensor) -> tuple[np.ndarray, Strides]:
+    (array,), strides = flat((item,))
+    return array, strides
