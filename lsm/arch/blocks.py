@@ -27,9 +27,12 @@ class GatedMLP(nn.Module):
         self.fc2 = nn.Linear(hidden // 2, dim)
         self.act = nn.GELU()
 
-    def forward(self, tokens: Tensor, size: Size) -> Tensor:
-        """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
-        value, gate = self.act(self.fc1(tokens)).chunk(2, dim=-1)
+    def forward(self, tokens: Tensor, size: Size, before: nn.Module) -> Tensor:
+        """Transform what `before` makes of tokens (B, L, C) of an image of `size` (H, W) into (B, L, C).
+
+        The normalised tokens would outlive the first Linear if the caller made them.
+        """
+        value, gate = self.act(self.fc1(before(tokens))).chunk(2, dim=-1)
         return self.fc2(value * to_tokens(self.conv(to_image(self.norm(gate), size))))
 
 
@@ -55,7 +58,7 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Transform tokens (B, L, C) of an image of `size` (H, W) into (B, L, C)."""
         mixed = tokens + self._drop_path(self.mixer(self.norm1(tokens), size))
-        mixed = mixed + self._drop_path(self.mlp(self.norm2(mixed), size))
+        mixed = mixed + self._drop_path(self.mlp(mixed, size, self.norm2))
         return torch.addcmul(mixed, tokens, self.gamma)
 
     def _drop_path(self, branch: Tensor) -> Tensor:

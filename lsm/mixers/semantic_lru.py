@@ -9,10 +9,10 @@ What else a_k can be, is in `lsm.mixers.transition`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lsm.mixers.base import LINEAR, LOG_LINEAR, MixerProperties
@@ -63,6 +63,19 @@ class ModulatedLRU(nn.Module):
     def output_weight(self) -> Tensor:
         """Return [C_re, −C_im, D], (C, 2N + C): what maps modulated states and the token to y."""
         return torch.cat([self.C_re, -self.C_im, self.D], dim=1)
+
+
+class Steps(NamedTuple):
+    """What a recurrence over the tokens of each image takes of their semantics."""
+
+    memory: Tensor | None
+    """(B, L, N): m of `modulated_scan`; None for no recurrence."""
+    gates: Tensor | None
+    """M_B, M_Cre and M_Cim side by side, (B, L, 3N); None for ones."""
+    visits: list[tuple[Tensor | None, bool]]
+    """For each scan the order of the tokens, and whether it runs backwards."""
+    starts: Tensor | None = None
+    """Steps that forget all before them, (B, L) bool."""
 
 
 class SemanticLRU(nn.Module):
@@ -119,6 +132,7 @@ class SemanticLRU(nn.Module):
         super().__init__()
         check_order(scan_order)
         self.batch_scan, self.transition, self.unit_input = batch_scan, transition, input_norm == "unit"
+        self.plain_product = transition == "product" and not self.unit_input  # the scan itself multiplies λ and M_λ
         self.modulation_scale = {"softmax": 1.0, "mean_one": float(num_tokens), "none": None}[modulation]
         self.scan_order, self.reset = scan_order, reset
         self.categories, self.temperature = categories, temperature
@@ -142,16 +156,22 @@ class SemanticLRU(nn.Module):
 
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
+        gated = self._gated(tokens, size)
         semantics = self.modulation(tokens)
-        image = to_image(self.in_proj(tokens), size)
-        gated = to_tokens(image * self.gate(image).sigmoid())
+        enhancement = semantics.enhancement
         if self.batch_scan:
-            mixed = self._scan_batch(
-                gated, semantics.modulation, self._categories(semantics.scores).argsort(stable=True)
-            )
+            order = self._categories(semantics.scores).argsort(stable=True)
+            mixed = self._scan_batch(gated, semantics.modulation, order)
         else:
-            mixed = self._scan_tokens(gated, semantics, size)
-        return mixed if semantics.enhancement is None else torch.cat([mixed, semantics.enhancement], dim=-1)
+            steps = self._steps(semantics, size)
+            del semantics  # its scores are as large as all that the scan needs of it
+            mixed = self._scan_tokens(gated, steps)
+        return mixed if enhancement is None else torch.cat([mixed, enhancement], dim=-1)
+
+    def _gated(self, tokens: Tensor, size: Size) -> Tensor:
+        """Map tokens (B, L, C) and gate them by their surroundings."""
+        image = to_image(self.in_proj(tokens), size)
+        return to_tokens(image * self.gate(image).sigmoid_())
 
     def memory(self, semantics: Semantics) -> Tensor | None:
         """Return |a_k| of each token and state, (B, L, N); None for no recurrence."""
@@ -173,33 +193,43 @@ class SemanticLRU(nn.Module):
         memory = memory.gather(1, order[..., None].expand_as(memory))
         return memory.masked_fill(_starts(ordered)[..., None], 0) if self.reset else memory
 
-    def _scan_tokens(self, tokens: Tensor, semantics: Semantics, size: Size) -> Tensor:
-        """Scan the tokens of each image in the chosen order; several directions are summed."""
-        drive = self.core.drive(tokens)
-        width = drive.shape[-1] // 2
+    def _steps(self, semantics: Semantics, size: Size) -> Steps:
+        """Prepare the recurrence over the tokens of each image."""
+        width = self.core.nu_log.numel()
         m_lambda, m_rest = semantics.modulation.split([width, 3 * width], dim=-1)
         gates = None
         if self.modulation_scale is not None:
             gates = m_rest if self.modulation_scale == 1 else m_rest * self.modulation_scale
-        product = self.transition == "product" and not self.unit_input  # the scan itself multiplies λ and M_λ
-        memory = m_lambda if product else self.memory(semantics)
+        memory = m_lambda if self.plain_product else self.memory(semantics)
         if memory is None:
-            once = drive if gates is None else drive * gates[..., :width].repeat(1, 1, 2) * gates[..., width:]
-            return self._readout(once, tokens)
+            return Steps(None, gates, [])
+        if self.scan_order != "category":
+            device = memory.device
+            visits = [(None if p is None else p.to(device), r) for p, r in directions(self.scan_order, *size)]
+            return Steps(memory, gates, visits)
+        ordered, order = self._categories(semantics.scores).sort(dim=-1, stable=True)
+        return Steps(memory, gates, [(order, False)], _starts(ordered) if self.reset else None)
+
+    def _scan_tokens(self, tokens: Tensor, steps: Steps) -> Tensor:
+        """Scan the tokens of each image in the chosen order; several directions are summed."""
+        states = self._states(self.core.drive(tokens), steps)
+        return self._readout(states, tokens)
+
+    def _states(self, drive: Tensor, steps: Steps) -> Tensor:
+        """Run the recurrence on its drive, (B, L, 2N): modulated states of that shape."""
+        memory, gates = steps.memory, steps.gates
+        if memory is None:
+            width = drive.shape[-1] // 2
+            return drive if gates is None else drive * gates[..., :width].repeat(1, 1, 2) * gates[..., width:]
         if self.unit_input:
             drive = drive * (1 - memory.square()).sqrt().repeat(1, 1, 2)
         phase = self.core.theta_log.exp()
-        rotation = self.core.transition() if product else (phase.cos(), phase.sin())
-        scan = partial(modulated_scan, drive, memory, rotation, gates)
-        return self._readout(self._scan_orders(scan, semantics.scores, size), tokens)
-
-    def _scan_orders(self, scan: Callable[..., Tensor], scores: Tensor, size: Size) -> Tensor:
-        """Run a `modulated_scan` in all directions and sum the results, (B, L, 2N)."""
-        if self.scan_order != "category":
-            scans = [(None if p is None else p.to(scores.device), r) for p, r in directions(self.scan_order, *size)]
-            return torch.stack([scan(order, reverse=backwards) for order, backwards in scans]).sum(dim=0)
-        ordered, order = self._categories(scores).sort(dim=-1, stable=True)
-        return scan(order, starts=_starts(ordered) if self.reset else None)
+        rotation = self.core.transition() if self.plain_product else (phase.cos(), phase.sin())
+        scans = [
+            modulated_scan(drive, memory, rotation, gates, order, reverse=backwards, starts=steps.starts)
+            for order, backwards in steps.visits
+        ]
+        return scans[0] if len(scans) == 1 else torch.stack(scans).sum(dim=0)
 
     def _scan_batch(self, tokens: Tensor, modulation: Tensor, order: Tensor) -> Tensor:
         """Compute what the published implementation does: a scan over images, of sorted features and unsorted M."""
@@ -221,10 +251,8 @@ class SemanticLRU(nn.Module):
         from_states, from_tokens = (self.out_proj.weight @ self.core.output_weight()).split(
             [states.shape[-1], tokens.shape[-1]], dim=1
         )
-        return (
-            torch.nn.functional.linear(tokens, from_tokens, self.out_proj.bias)
-            + states.to(from_states.dtype) @ from_states.t()
-        )
+        mapped = F.linear(tokens, from_tokens, self.out_proj.bias)
+        return mapped.add_(states.to(from_states.dtype) @ from_states.t())
 
     def _categories(self, scores: Tensor) -> Tensor:
         """Give each token its category, (B, L)."""

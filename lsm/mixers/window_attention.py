@@ -268,20 +268,26 @@ class WindowAttention(nn.Module):
         batch, length = tokens.shape[:2]
         weight, bias = (self._half(parameter, half) for parameter in (self.qkv.weight, self.qkv.bias))
         qkv = F.linear(tokens, weight, bias)
+        local = self._local(qkv, size, half)
         plan = window_rows(size, self.windows[half], self.shifted, batch, tokens.device)
         rows = take_rows(qkv.flatten(0, 1), plan.order, plan.back, plan.padding)
-        windows = rearrange(
-            rows, "(n t) (three heads d) -> three n heads t d", n=sum(plan.kinds), three=3, heads=self.heads
-        )
+        del qkv  # the largest tensor here
+        mixed = self._attend_rows(rows, plan.kinds, half)
+        del rows
+        out = take_rows(mixed, plan.back, plan.order, unused=plan.padding)
+        return out.view(batch, length, -1) + local
+
+    def _attend_rows(self, rows: Tensor, kinds: list[int], half: int) -> Tensor:
+        """Attend in windows whose tokens stand together, (n·T, 3·heads·D) → (n·T, heads·D)."""
+        windows = rearrange(rows, "(n t) (three heads d) -> three n heads t d", n=sum(kinds), three=3, heads=self.heads)
         scale = self.depth**-0.5
+        # The fused kernel writes (n, T, heads, D), so that laid out as tokens its results need no copy.
         parts = [
-            _attention(part, added, scale)
-            for part, added in zip(windows.split(plan.kinds, dim=1), self.bias[half](), strict=True)
+            rearrange(_attention(part, added, scale), "n heads t d -> (n t) (heads d)")
+            for part, added in zip(windows.split(kinds, dim=1), self.bias[half](), strict=True)
             if part.shape[1]
         ]
-        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
-        out = take_rows(rearrange(mixed, "n heads t d -> (n t) (heads d)"), plan.back, plan.order, unused=plan.padding)
-        return out.view(batch, length, -1) + self._local(qkv, size, half)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _pad_heads(self, parameter: Tensor) -> Tensor:
         """Append zeros to the channels of each head: (…·heads·d, …) → (…·heads·D, …)."""
