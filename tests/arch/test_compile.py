@@ -3,6 +3,7 @@
 Other graphs serve sizes that are multiples of the windows, and those with a single row or column of windows.
 """
 
+import shutil
 import warnings
 
 import pytest
@@ -33,6 +34,15 @@ def test_inference_is_one_graph_for_all_sizes():
             warnings.filterwarnings("error", message=".*lru_cache.*")
             assert (compiled(image) - network(image)).abs().max() < 1e-5
     assert counter.frame_count == 1
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler (g++)")
+def test_what_inductor_generates_computes_the_same():
+    network = create_model("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2).eval()
+    image = torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        compiled = torch.compile(network, fullgraph=True)
+        assert (compiled(image) - network(image)).abs().max() < 1e-5
 
 
 def test_a_training_step_is_one_graph_forward_and_one_backward():
