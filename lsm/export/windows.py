@@ -1,6 +1,6 @@
 """Window attention for images whose size is known only when the network runs.
 
-`lsm.mixers.window_attention` plans its windows from the size, in Python. This twin computes the same plan from the size
+`lsm.mixers.windows` plans its windows from the size, in Python. This twin computes the same plan from the size
 with operations on tensors, which a graph of dynamic height and width can hold.
 """
 
@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lsm.mixers.layout import Size, to_image, to_tokens
-from lsm.mixers.window_attention import SEPARATED, DynamicPositionBias, WindowAttention, relative_offsets
+from lsm.mixers.window_attention import DynamicPositionBias, WindowAttention
+from lsm.mixers.windows import SEPARATED, relative_offsets
 
 
 class DynamicPlan(NamedTuple):

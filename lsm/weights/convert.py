@@ -12,7 +12,8 @@ from torch import Tensor
 from lsm.arch.network import LSM
 from lsm.errors import CheckpointError, OptionError, unknown_name
 from lsm.files import atomic_file
-from lsm.mixers.window_attention import DynamicPositionBias, relative_offsets
+from lsm.mixers.window_attention import DynamicPositionBias
+from lsm.mixers.windows import relative_offsets
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import to_released
 from lsm.weights.load import WRAPPERS, build, read_checkpoint, save_model
