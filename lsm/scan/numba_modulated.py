@@ -58,14 +58,32 @@ def run_modulated(
         rotation: ρ as two planes, (2, N).
         order: Permutations, (1 or B, L) int64.
         reverse: Visit the tokens of the order from the last to the first.
+
+    Raises:
+        ValueError: If shapes do not fit each other, or the order names tokens that are not there.
     """
+    visits = torch.arange(memory.shape[1])[None] if order is None else order.contiguous()
+    _check(drive, memory, gates, rotation, visits)
     out = drive.new_empty(drive.shape)
-    length, width = memory.shape[1:]
-    visits = torch.arange(length)[None] if order is None else order.contiguous()
+    width = memory.shape[2]
     arrays = [part for item in (drive, memory, gates) for part in _one(item)]
     state = np.zeros((2, width), arrays[0].dtype)  # type: ignore[union-attr]
     _SCAN(*arrays, rotation.detach().contiguous().numpy(), visits.numpy(), state, out.view(-1).numpy(), reverse)
     return out
+
+
+def _check(drive: Tensor, memory: Tensor, gates: Tensor, rotation: Tensor, visits: Tensor) -> None:
+    """Refuse what would make the loop read or write beyond its arrays."""
+    batch, length, width = memory.shape
+    shapes = [tuple(item.shape) for item in (drive, gates, rotation)]
+    if shapes != [(batch, length, 2 * width), (batch, length, 3 * width), (2, width)]:
+        raise ValueError(f"Drive, gates and rotation {shapes} do not fit a memory of shape {tuple(memory.shape)}.")
+    if visits.shape[0] not in (1, batch) or visits.shape[1] != length or visits.dtype != torch.int64:
+        raise ValueError(
+            f"The order has shape {tuple(visits.shape)}; for {batch} x {length} tokens, int64, it is wrong."
+        )
+    if length and not (visits.min() >= 0 and visits.max() < length):
+        raise ValueError(f"The order names tokens that are not among the {length}.")
 
 
 def _one(item: Tensor) -> tuple[np.ndarray, Strides]:

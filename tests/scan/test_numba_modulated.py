@@ -91,6 +91,12 @@ def test_what_the_loop_cannot_do_is_composed_or_refused():
         assert (result.float() - modulated_scan(drive, memory, rotation, gates)).abs().max() < 0.05
     with pytest.raises(ValueError, match="composed"):
         modulated_scan(drive, memory, rotation, backend="numba")
+    for order in (torch.tensor([0, 1, 2, 4]), torch.tensor([0, 1, 2, -1]), torch.arange(3), torch.arange(4.0)):
+        with pytest.raises(ValueError, match="order"):
+            modulated_scan(drive, memory, rotation, gates, order, backend="numba")
+    for wrong in ((drive[..., :3], memory, rotation, gates), (drive, memory, rotation, gates[:, :3])):
+        with pytest.raises(ValueError, match="do not fit"):
+            modulated_scan(*wrong, backend="numba")
     with torch.no_grad():
         assert torch.equal(
             modulated_scan(wanting, memory, rotation, gates, backend="numba"),
