@@ -16,10 +16,12 @@ Output = Annotated[
     str,
     typer.Option("-o", "--output", help="Folder for the results; for one picture also the result's name; or a URL."),
 ]
+MODEL_NAMES = ("-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path")
+"""How the option for weights may be spelt, here and where its help differs."""
 Model = Annotated[
     str | None,
     typer.Option(
-        "-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path",
+        *MODEL_NAMES,
         help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors, .pth or .onnx file.",
         show_default="tiny",
     ),

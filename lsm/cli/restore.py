@@ -15,7 +15,7 @@ Task = Annotated[str, typer.Option("--task", help="denoise (Gaussian noise of an
 Model = Annotated[
     str | None,
     typer.Option(
-        "-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path",
+        *options.MODEL_NAMES,
         help="Embedded weights (see `lsm models`), or a .safetensors, .pth or .onnx file of a network for the task.",
         show_default="tiny-denoise; none for jpeg",
     ),
