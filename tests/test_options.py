@@ -47,9 +47,8 @@ def test_every_preset_scale_and_stage_has_its_files():
     tiny = {f"tiny_{each}" for each in ("x2", "x3", "x4", "denoise", "denoise25", "jpeg")}
     assert {path.stem for path in TESTING} == presets | tiny
     stages = {f"{name}_{stage}" for name in presets for stage in ("scratch", "finetune")}
-    assert {path.stem for path in TRAINING} == stages | tiny | {"tiny_x4_third"} | {
-        f"tiny_x{scale}_finetune" for scale in (2, 3, 4)
-    }
+    further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
+    assert {path.stem for path in TRAINING} == stages | tiny | further
 
 
 @pytest.mark.parametrize("path", [*TRAINING, *TESTING], ids=lambda path: f"{path.parent.name}/{path.stem}")
