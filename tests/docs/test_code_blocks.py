@@ -128,7 +128,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         picture(name, 96, 108)
     for number in range(4):
         picture(f"datasets/BSDS400/HR/{number}.png", 40, 48)
-    for name in ("options", "scripts", "docs"):
+    for name in ("options", "scripts", "states", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("my.safetensors", "mine.safetensors"):
         shutil.copy(embedded_path("tiny-x2"), tmp_path / name)
