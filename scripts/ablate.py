@@ -2,9 +2,9 @@
 
 python scripts/ablate.py ablations/recurrence.yml --data datasets --jobs 2
 
-Finished trainings are kept, begun ones resumed. The report holds table.md (means over seeds, differences from the
-reference with their 95 % interval over the pictures; bold where it excludes zero and all of several seeds agree),
-results.json with every picture, and curves.svg (needs the extra `report`).
+Finished trainings are kept, begun ones resumed. The report holds table.md (means over seeds; differences from the
+reference ± half of their 95 % interval over the seeds [their 95 % interval over the pictures], bold where both exclude
+zero), results.json with every picture, and curves.svg (needs the extra `report`).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from statistics import mean, stdev
 from lsm.ablation.plan import Plan, Run
 from lsm.ablation.runs import Curve
 from lsm.benchmark.results import Results
-from lsm.benchmark.statistics import Interval, paired_bootstrap
+from lsm.benchmark.statistics import Interval, paired_bootstrap, seeds_margin
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class Cell:
         spread: Standard deviation over the seeds of the set's mean PSNR, dB; 0 for one seed.
         difference: From the reference: the mean over the seeds, paired by seed and picture; its interval is a
             bootstrap over the pictures. None for the reference itself.
-        agreeing: Seeds in which the difference of the set's mean has the sign of the mean difference.
+        margin: Half of the difference's 95% interval over the seeds, dB; infinite for one seed.
     """
 
     psnr: float
     ssim: float
     spread: float
     difference: Interval | None
-    agreeing: int
+    margin: float
 
 
 Pictures = dict[tuple[str, int], dict[str, tuple[float, float]]]
@@ -78,7 +79,7 @@ def _cell(plan: Plan, variant: str, pictures: Pictures) -> Cell:
         ssim=mean(ssim for values in mine.values() for _, ssim in values.values()),
         spread=stdev(means) if len(means) > 1 else 0.0,
         difference=interval,
-        agreeing=sum(value * (interval.mean if interval else 0) > 0 for value in by_seed),
+        margin=seeds_margin(by_seed),
     )
 
 
@@ -100,22 +101,23 @@ def table(plan: Plan, runs: Sequence[Run], results: Results, curves: Mapping[str
         mine = [run for run in runs if run.variant == variant]
         seconds = mean(curves[run.name].seconds for run in mine)
         label = f"**{variant}** (reference)" if variant == plan.reference else variant
-        values = [_text(found[variant, name], len(mine)) for name in names]
+        values = [_text(found[variant, name]) for name in names]
         lines.append(f"| {label} | {parameters[mine[0].name]:,} | {seconds:.3f} | {len(mine)} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
 
 
-def _text(cell: Cell, seeds: int) -> str:
-    """Write a cell; a difference whose interval excludes zero and whose sign all of several seeds share is bold.
+def _text(cell: Cell) -> str:
+    """Write a cell: the difference ± its margin over the seeds, and its interval over the pictures.
 
-    The interval is over pictures alone, so one seed, however many pictures agree, says nothing of training anew.
+    It is bold where neither the choice of pictures nor training anew explains it; one seed never does.
     """
     text = f"{cell.psnr:.2f} / {cell.ssim:.4f}"
     if cell.difference is None:
         return f"{text} (σ {cell.spread:.3f})"
     item = cell.difference
-    sure = "**" if item.excludes_zero and cell.agreeing == seeds > 1 else ""
-    return f"{text}, {sure}{item.mean:+.3f}{sure} [{item.low:+.3f}, {item.high:+.3f}] {cell.agreeing}/{seeds}"
+    sure = "**" if item.excludes_zero and abs(item.mean) > cell.margin else ""
+    margin = f" ± {cell.margin:.3f}" if math.isfinite(cell.margin) else ""
+    return f"{text}, {sure}{item.mean:+.3f}{sure}{margin} [{item.low:+.3f}, {item.high:+.3f}]"
 
 
 def draw_curves(runs: Sequence[Run], curves: Mapping[str, Curve]) -> str:

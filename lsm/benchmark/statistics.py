@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 import numpy as np
 
@@ -84,6 +86,23 @@ def paired_bootstrap(differences: Sequence[float], draws: int = DRAWS, seed: int
     drawn = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(draws)]
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def seeds_margin(differences: Sequence[float]) -> float:
+    """Tell how far a mean difference may be off because networks trained anew differ: half of Student's 95% interval.
+
+    Args:
+        differences: One for each seed, that is, for each pair of trainings.
+
+    Returns:
+        The half width; infinite for one seed, which says nothing of another.
+    """
+    from scipy.special import stdtrit
+
+    count = len(differences)
+    if count < 2:
+        return math.inf
+    return float(stdtrit(count - 1, 0.975)) * stdev(differences) / math.sqrt(count)
 
 
 def compare(first: Results, second: Results, pairs: Sequence[tuple[str, str]] = ()) -> list[Comparison]:

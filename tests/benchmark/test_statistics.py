@@ -1,11 +1,12 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, ttest_1samp
 
 from lsm.benchmark.results import Results, Row
-from lsm.benchmark.statistics import compare, paired_bootstrap
+from lsm.benchmark.statistics import compare, paired_bootstrap, seeds_margin
 from lsm.errors import InputError, OptionError
 
 
@@ -66,3 +67,13 @@ def test_what_cannot_be_compared():
         compare(first, _results([_row("a", "p0", 30, data="other")]))
     with pytest.raises(InputError, match="exactly"):
         compare(first, _results([_row("a", "p0", float("inf"))]))
+
+
+@pytest.mark.parametrize("differences", [[0.1, -0.05], [0.01, 0.03, 0.02], [-1.0, 2.0, 0.5, 0.25, 3.0]])
+def test_margin_between_seeds_is_students(differences):
+    expected = ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert seeds_margin(differences) == pytest.approx((expected.high - expected.low) / 2)
+
+
+def test_one_seed_has_no_margin():
+    assert seeds_margin([0.1]) == math.inf
