@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.audio.streaming import StreamingDenoiser
 from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError, unknown_name
-from lsm.files import atomic_file
 from lsm.weights.load import read_checkpoint
+from lsm.weights.safetensors_file import write_safetensors
 
 EMBEDDED = ("denoiser-16k", "denoiser-causal-16k", "denoiser-unet-16k")
 """Names of the embedded weights: for whole signals, causal, and the waveform network."""
@@ -90,11 +89,9 @@ def save_denoiser(denoiser: Denoiser, path: str | Path, metadata: Mapping[str, s
         path: Where; replaced if it exists.
         metadata: More lines for the header, e.g. `training_set`.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in denoiser.network.state_dict().items()}
     config = {**describe(denoiser.network), "rate": denoiser.rate, "normalize": denoiser.normalize}
-    content = safetensors_bytes(state, {"format": "pt", "denoiser": json.dumps(config), **(metadata or {})})
-    with atomic_file(Path(path)) as file:
-        file.write(content)
+    header = {"format": "pt", "denoiser": json.dumps(config), **(metadata or {})}
+    write_safetensors(denoiser.network, path, header)
 
 
 def embedded_file(name: str) -> Path:

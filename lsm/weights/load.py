@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from lsm.arch.config import with_semantics
 from lsm.arch.network import CONFIG_KEY, LSM, encode_config
 from lsm.errors import CheckpointError, first_line
-from lsm.files import atomic_file
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import from_released, is_released
 from lsm.weights.locate import locate
 from lsm.weights.pth import load_pth
+from lsm.weights.safetensors_file import write_safetensors
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 """Keys under which programs keep the state dict in a `.pth`; the first that is there is taken."""
@@ -143,12 +142,8 @@ def save_model(model: LSM, path: str | Path, metadata: Mapping[str, str] | None 
         path: Where; replaced if it exists.
         metadata: More lines for the header, e.g. `training_set`, `iterations`, `licence`.
     """
-    # Cloned, since the format has no tensors under two names, as a shared dictionary is.
-    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     header = {"format": "pt", "architecture": "LSM", "config": json.dumps(model.config.to_dict())}
-    content = safetensors_bytes(state, {**header, **(metadata or {})})
-    with atomic_file(Path(path)) as file:
-        file.write(content)
+    write_safetensors(model, path, {**header, **(metadata or {})})
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

@@ -46,6 +46,20 @@ def test_what_shapes_do_not_tell_survives_too(options, tmp_path):
         assert torch.equal(load_model(tmp_path / name)(image), expected)
 
 
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    model, about = model_of(), {"licence": "none", "training_set": "Büsche \U0001f33f", "iterations": "12", "more": ""}
+    files = []
+    for number in range(5):  # the library's own order of the header is another in most of them
+        save_model(model, tmp_path / f"{number}.safetensors", dict(reversed(about.items())) if number % 2 else about)
+        files.append((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(set(files)) == 1
+    length = int.from_bytes(files[0][:8], "little")
+    assert length % 8 == 0  # so that readers may map the numbers
+    assert about.items() <= read_checkpoint(tmp_path / "0.safetensors").metadata.items()
+    for ours, theirs in zip(model.parameters(), load_model(tmp_path / "0.safetensors").parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_semantics_can_be_chosen(tmp_path):
     save_model(model_of(), tmp_path / "a.safetensors")
     assert load_model(tmp_path / "a.safetensors", semantics="released").config.semantics == "released"
