@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from pathlib import Path
 from statistics import stdev
 
@@ -69,3 +70,11 @@ def test_curves_name_every_variant():
     pytest.importorskip("matplotlib")
     svg = draw_curves(RUNS, {run.name: Curve({1: 0.2, 2: 0.1}, 0.5) for run in RUNS})
     assert svg.count("<svg") == 1
+
+
+def test_no_two_curves_look_alike():
+    pytest.importorskip("matplotlib")
+    runs = [Run(f"v{number}", 0, f"v{number}", {"train": {"total_iter": 2}}) for number in range(14)]
+    svg = draw_curves(runs, {run.name: Curve({1: 0.2, 2: 0.1}, 0.5) for run in runs})
+    lines = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="([^"]*)"', svg)
+    assert len(lines) == len(set(lines)) == 14
