@@ -18,8 +18,8 @@ from lsm.training import checkpoints
 
 SUFFIX = ".tar.xz"
 _CONTENT = (
-    re.compile(r"(?P<name>[^/]+)/models/net_g_(?P<iteration>\d+)\.pth"),
-    re.compile(r"(?P<name>[^/]+)/training_states/(?P<iteration>\d+)\.state"),
+    re.compile(r"(?P<name>[^/\\:]+)/models/net_g_(?P<iteration>\d+)\.pth"),
+    re.compile(r"(?P<name>[^/\\:]+)/training_states/(?P<iteration>\d+)\.state"),
 )
 
 
@@ -52,7 +52,7 @@ def pack(run: Path, target: Path) -> Path:
         with atomic_file(path) as file, tarfile.open(fileobj=file, mode="w:xz", preset=9) as archive:
             for each in files:
                 # Neither owner nor time, which say nothing and would make each file another.
-                entry = tarfile.TarInfo(str(Path(run.name, each.relative_to(run)).as_posix()))
+                entry = tarfile.TarInfo(Path(run.name, each.relative_to(run)).as_posix())
                 content = each.read_bytes()
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))

@@ -83,10 +83,11 @@ GOOD = {"run/models/net_g_4.pth": b"n", "run/training_states/4.state": b"s"}
         {**GOOD, "run/more": b""},
         {"../models/net_g_4.pth": b"", "../training_states/4.state": b""},
         {"/models/net_g_4.pth": b"", "/training_states/4.state": b""},
+        {"..\\run/models/net_g_4.pth": b"", "..\\run/training_states/4.state": b""},
         {"other/models/net_g_4.pth": b"", "run/training_states/4.state": b""},
         {"run/models/net_g_3.pth": b"", "run/training_states/4.state": b""},
     ],
-    ids=["empty", "too few", "too many", "above", "absolute", "two runs", "two iterations"],
+    ids=["empty", "too few", "too many", "above", "absolute", "above on Windows", "two runs", "two iterations"],
 )
 def test_other_archives_are_refused_and_write_nothing(tmp_path, members):
     path = write_archive(tmp_path / "run.tar.xz", members)
