@@ -106,6 +106,11 @@ def network_path(models: Path, iteration: int | str) -> Path:
     return models / f"net_g_{iteration}.pth"
 
 
+def state_path(states: Path, iteration: int | str) -> Path:
+    """Return where the training state of an iteration is kept."""
+    return states / f"{iteration}.state"
+
+
 def list_states(folder: Path) -> list[Path]:
     """Return the training states of a folder, the newest first."""
     numbered = [(int(path.stem), path) for path in folder.glob("*.state") if path.stem.isdigit()]

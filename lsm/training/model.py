@@ -245,7 +245,7 @@ class LSMModel(SRModel):
             "best_metric_results": getattr(self, "best_metric_results", {}),
         }
         states = Path(self.opt["path"]["training_states"])
-        checkpoints.save_atomic(state, states / f"{current_iter}.state")
+        checkpoints.save_atomic(state, checkpoints.state_path(states, current_iter))
         checkpoints.prune_states(states, self.opt["logger"]["keep_states"])
 
     def resume_training(self, resume_state: Mapping[str, Any]) -> None:

@@ -17,10 +17,7 @@ from lsm.files import atomic_file, only_process
 from lsm.training import checkpoints
 
 SUFFIX = ".tar.xz"
-_CONTENT = (
-    re.compile(r"(?P<name>[^/\\:]+)/models/net_g_(?P<iteration>\d+)\.pth"),
-    re.compile(r"(?P<name>[^/\\:]+)/training_states/(?P<iteration>\d+)\.state"),
-)
+_STATE = re.compile(r"([^/\\:]+)/training_states/(\d+)\.state")
 
 
 def pack(run: Path, target: Path) -> Path:
@@ -45,14 +42,12 @@ def pack(run: Path, target: Path) -> Path:
         state = checkpoints.newest_state(run / "training_states", run / "models")
         if state is None:
             raise InputError(f"{run} holds no training state yet.")
-        network = checkpoints.network_path(run / "models", state["iter"])
-        files = (network, run / "training_states" / f"{state['iter']}.state")
         target.mkdir(parents=True, exist_ok=True)
         path = target / f"{run.name}{SUFFIX}"
         with atomic_file(path) as file, tarfile.open(fileobj=file, mode="w:xz", preset=9) as archive:
-            for each in files:
+            for each in _files(run, state["iter"]):
                 # Neither owner nor time, which say nothing and would make each file another.
-                entry = tarfile.TarInfo(Path(run.name, each.relative_to(run)).as_posix())
+                entry = tarfile.TarInfo(each.relative_to(run.parent).as_posix())
                 content = each.read_bytes()
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
@@ -80,12 +75,18 @@ def unpack(path: Path, experiments: Path) -> Path:
     with only_process(run):
         if checkpoints.list_states(run / "training_states"):
             raise InputError(f"{run} already holds a training: move it away to go on from {path}.")
-        for name, content in contents.items():  # the state last: where it is, the run can be resumed
+        for name, content in contents.items():
             place = experiments / name
             place.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(place) as file:
                 file.write(content)
     return run
+
+
+def _files(run: Path, iteration: int | str) -> tuple[Path, Path]:
+    """Name what is packed, in its order: the state last, since where it is, the run can be resumed."""
+    network = checkpoints.network_path(run / "models", iteration)
+    return network, checkpoints.state_path(run / "training_states", iteration)
 
 
 def _read(path: Path) -> dict[str, bytes]:
@@ -94,14 +95,11 @@ def _read(path: Path) -> dict[str, bytes]:
         content = lzma.decompress(path.read_bytes())  # as a whole: tarfile stops before the checksums at the end
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             entries = archive.getmembers()
-            matches = [pattern.fullmatch(entry.name) for pattern, entry in zip(_CONTENT, entries, strict=False)]
-            found = [match.groupdict() for match in matches if match is not None]
-            if not len(entries) == len(found) == len(_CONTENT) or not all(entry.isfile() for entry in entries):
-                raise CheckpointError(f"{path} is not a packed training state.")
-            if found[0]["name"] in {".", ".."} or len({each["name"] for each in found}) > 1:
-                raise CheckpointError(f"{path} is not a packed training state of one run.")
-            if found[0]["iteration"] != found[1]["iteration"]:
-                raise CheckpointError(f"{path}: the network and the state are of different iterations.")
+            last = _STATE.fullmatch(entries[-1].name) if entries else None
+            expected = _files(Path(last[1]), last[2]) if last and last[1] not in {".", ".."} else ()
+            names = [each.as_posix() for each in expected]
+            if not names or [entry.name for entry in entries] != names or not all(entry.isfile() for entry in entries):
+                raise CheckpointError(f"{path} is not a packed training state: it must hold a network and its state.")
             return {entry.name: archive.extractfile(entry).read() for entry in entries}  # type: ignore[union-attr]
     except (OSError, tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise CheckpointError(f"Cannot read {path}: {error}") from error
