@@ -1,10 +1,10 @@
-"""Train the variants of a plan with several seeds each, and compare them picture by picture; restartable.
+"""Train the variants of a plan with several seeds each, and compare them image by image; restartable.
 
-python scripts/ablate.py ablations/recurrence.yml --data datasets --jobs 2
+python scripts/ablate.py experiments/plans/recurrence.yml --data datasets --jobs 2
 
 Finished trainings are kept, begun ones resumed. The report holds table.md (means over seeds; differences from the
-reference ± half of their 95 % interval over the seeds [their 95 % interval over the pictures], bold where both exclude
-zero), results.json with every picture, and curves.svg (needs the extra `report`).
+reference ± half of their 95 % interval over the seeds [their 95 % interval over the images], bold where both exclude
+zero), results.json with every image, and curves.svg (needs the extra `report`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The browser that the system has, for the tests of pages and for pictures of them."""
+"""The browser that the system has, for the tests of pages and for images of them."""
 
 from __future__ import annotations
 

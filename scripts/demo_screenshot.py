@@ -1,4 +1,4 @@
-"""Make the README's picture of the demo: python scripts/demo_screenshot.py docs/images/demo.png.
+"""Make the README's image of the demo: python scripts/demo_screenshot.py docs/images/demo.png.
 
 Needs the extras `demo` and `dev`, and a Chromium.
 """
@@ -16,7 +16,7 @@ PHOTO = Path(__file__).parents[1] / "docs/images/astronaut-half.png"
 
 
 def main() -> None:
-    """Serve the demo, upscale the photograph in it, and take a picture of the page."""
+    """Serve the demo, upscale the photograph in it, and take an image of the page."""
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -30,7 +30,7 @@ def main() -> None:
         page.wait_for_selector("#upload .file-preview")
         page.click("#start")
         page.wait_for_selector("#slider img")
-        page.wait_for_timeout(1500)  # the slider begins anew when its pictures are there
+        page.wait_for_timeout(1500)  # the slider begins anew when its images are there
         box = page.locator("#slider .slider-wrap").bounding_box()
         assert box is not None
         page.mouse.move(box["x"] + box["width"] * 0.47, box["y"] + box["height"] * 0.2)

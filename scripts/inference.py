@@ -1,4 +1,4 @@
-"""Upscale pictures: the same as `lsm upscale`, for those who look for a script.
+"""Upscale images: the same as `lsm upscale`, for those who look for a script.
 
 python scripts/inference.py -i photo.jpg -o results -n tiny-x4
 """

@@ -42,17 +42,17 @@ class Kind:
     command: str
 
 
-PICTURES = Kind(
-    "Enlarges pictures ×{scale}.",
+IMAGES = Kind(
+    "Upscales images ×{scale}.",
     "Photographs that were made small by a good reduction (bicubic, antialiased), on a CPU or wherever small and quick "
     "counts; and as a start for training of your own.",
-    "Trained on one reduction, bicubic, without noise: noise, JPEG blocks and blur are enlarged too. Measured on "
+    "Trained on one reduction, bicubic, without noise: noise, JPEG blocks and blur are upscaled too. Measured on "
     "photographs; on text and drawings it was not. Details are guessed, not recovered: do not identify people or read "
     "plates by it. Larger networks reach more (see the README's table).",
     "lsm upscale photo.jpg -o results -n {name}",
 )
 NOISE = Kind(
-    "Takes Gaussian noise of any strength out of pictures, grey or colour.",
+    "Takes Gaussian noise of any strength out of images, grey or colour.",
     "Photographs with noise that is alike in all places and independent from pixel to pixel, of standard deviation 0 "
     "to 55 in steps of 8 bits.",
     "Trained on Gaussian noise only: that of cameras after demosaicing and compression is another, as are JPEG's "
@@ -100,7 +100,7 @@ class Weights:
         """Tell what they are for."""
         if "denoiser" in self.metadata:
             return SOUND
-        return NOISE if self.settings.get("task") == "denoise" else PICTURES
+        return NOISE if self.settings.get("task") == "denoise" else IMAGES
 
     @property
     def settings(self) -> dict[str, Any]:

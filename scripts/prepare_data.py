@@ -1,4 +1,4 @@
-"""Make pictures ready for training: the same as `lsm data prepare`, for those who look for a script.
+"""Make images ready for training: the same as `lsm data prepare`, for those who look for a script.
 
 python scripts/prepare_data.py datasets/DIV2K/DIV2K_train_HR datasets/DIV2K_train --sub-size 480 --sub-step 240 --lmdb
 """

@@ -8,7 +8,7 @@ import torch
 from browser import BROWSERS, find_browser
 from hypothesis import HealthCheck, settings
 
-# Few examples, always the same, in the suite; `scripts/stress.py properties` draws many.
+# Few examples, always the same, in the suite; `tests/stress/run.py properties` draws many.
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("suite", max_examples=25, deadline=None, derandomize=True, suppress_health_check=_FIXTURES)
 settings.register_profile("stress", max_examples=1000, deadline=None, suppress_health_check=_FIXTURES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lsm.inference.image_io import read_image, write_image
+from lsm.image.io import read_image, write_image
 
 
 @pytest.fixture(scope="module")

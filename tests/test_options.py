@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from stress_tools.bombs import option_bombs
-from stress_tools.options import OUTSIDE, try_outside, try_text, wrong_options
+from stress.bombs import option_bombs
+from stress.options import OUTSIDE, try_outside, try_text, wrong_options
 
 from lsm.errors import OptionError
 from lsm.training.arch import LSM
@@ -63,7 +63,7 @@ def test_file_is_valid_and_builds_its_network(path, files_in_place):
     assert network.config.upscale == scale
     count = sum(parameter.numel() for parameter in network.parameters())
     assert count == PARAMETERS[variant][scale] if variant in PARAMETERS else count <= 250_000
-    # What is enlarged is measured without as many pixels at the border; what is restored, whole.
+    # What is upscaled is measured without as many pixels at the border; what is restored, whole.
     assert {metric["crop_border"] for metric in options["val"]["metrics"].values()} == {scale if scale > 1 else 0}
     assert scale > 1 or purpose.startswith(network.config.task)
 
@@ -281,7 +281,7 @@ def test_keys_of_basicsr_files_are_accepted(read, content, tmp_path):
         "use_shuffle": True,
         "num_worker_per_gpu": 6,
         "batch_size_per_gpu": 4,
-        "dataset_enlarge_ratio": 1,
+        "dataset_upscale_ratio": 1,
         "prefetch_mode": None,
     }
     content["path"] = {

@@ -1,1 +1,1 @@
-"""Ablations: variants of one training, trained with several seeds each and compared picture by picture."""
+"""Ablations: variants of one training, trained with several seeds each and compared image by image."""

@@ -20,11 +20,11 @@ class Cell:
     """One variant on one set.
 
     Attributes:
-        psnr: Mean over pictures and seeds, dB.
-        ssim: Mean over pictures and seeds.
+        psnr: Mean over images and seeds, dB.
+        ssim: Mean over images and seeds.
         spread: Standard deviation over the seeds of the set's mean PSNR, dB; 0 for one seed.
-        difference: From the reference: the mean over the seeds, paired by seed and picture; its interval is a
-            bootstrap over the pictures. None for the reference itself.
+        difference: From the reference: the mean over the seeds, paired by seed and image; its interval is a
+            bootstrap over the images. None for the reference itself.
         margin: Half of the difference's 95% interval over the seeds, dB; infinite for one seed.
     """
 
@@ -35,8 +35,8 @@ class Cell:
     margin: float
 
 
-Pictures = dict[tuple[str, int], dict[str, tuple[float, float]]]
-"""PSNR and SSIM by picture, of each (variant, seed), on one set."""
+Images = dict[tuple[str, int], dict[str, tuple[float, float]]]
+"""PSNR and SSIM by image, of each (variant, seed), on one set."""
 
 
 def cells(plan: Plan, runs: Sequence[Run], results: Results) -> dict[tuple[str, str], Cell]:
@@ -51,18 +51,18 @@ def cells(plan: Plan, runs: Sequence[Run], results: Results) -> dict[tuple[str, 
         By variant and set.
     """
     by_name = {run.name: run for run in runs}
-    sets: dict[str, Pictures] = {}
+    sets: dict[str, Images] = {}
     for row in results.rows:
         run = by_name[row.model]
-        pictures = sets.setdefault(row.image_set, {}).setdefault((run.variant, run.seed), {})
-        pictures[row.image] = (row.psnr, row.ssim)
+        images = sets.setdefault(row.image_set, {}).setdefault((run.variant, run.seed), {})
+        images[row.image] = (row.psnr, row.ssim)
     variants = list(dict.fromkeys(run.variant for run in runs))
     return {(variant, name): _cell(plan, variant, sets[name]) for variant in variants for name in sets}
 
 
-def _cell(plan: Plan, variant: str, pictures: Pictures) -> Cell:
-    mine = {seed: values for (name, seed), values in pictures.items() if name == variant}
-    theirs = {seed: values for (name, seed), values in pictures.items() if name == plan.reference}
+def _cell(plan: Plan, variant: str, images: Images) -> Cell:
+    mine = {seed: values for (name, seed), values in images.items() if name == variant}
+    theirs = {seed: values for (name, seed), values in images.items() if name == plan.reference}
     means = [mean(psnr for psnr, _ in values.values()) for values in mine.values()]
     differences = defaultdict(list)
     by_seed = []
@@ -107,9 +107,9 @@ def table(plan: Plan, runs: Sequence[Run], results: Results, curves: Mapping[str
 
 
 def _text(cell: Cell) -> str:
-    """Write a cell: the difference ± its margin over the seeds, and its interval over the pictures.
+    """Write a cell: the difference ± its margin over the seeds, and its interval over the images.
 
-    It is bold where neither the choice of pictures nor training anew explains it; one seed never does.
+    It is bold where neither the choice of images nor training anew explains it; one seed never does.
     """
     text = f"{cell.psnr:.2f} / {cell.ssim:.4f}"
     if cell.difference is None:

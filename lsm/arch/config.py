@@ -17,9 +17,9 @@ from lsm.typecheck import check_type
 
 _PAPER = {"transition": "product", "input_norm": "learned", "modulation": "softmax", "scan_order": "category"}
 
-SEMANTICS: dict[str, dict[str, str]] = {
+RECURRENCES: dict[str, dict[str, str]] = {
     "paper": _PAPER,
-    "released": _PAPER,
+    "official": _PAPER,
     "gated": {"transition": "gate", "input_norm": "unit", "modulation": "mean_one", "scan_order": "cross"},
 }
 """What the recurrence computes, by name: the values of the fields that are left empty.
@@ -28,7 +28,7 @@ SEMANTICS: dict[str, dict[str, str]] = {
 - `gated`: |a_k| = |λ|^(8 σ(−S_λ,k)) with the phase of λ, h_k = a_k ⊙ h_{k−1} + √(1 − |a_k|²) ⊙ T M_B,k ⊙ γ ⊙ (B u_k),
   y_k = Re((C ⊙ T M_C,k) h_k) + D u_k, summed over rows and columns, both ways: a state that remembers tens of tokens,
   where the paper's forgets at the next one; docs/ablation.md says what that brings.
-- `released`: as the published implementation computes, see `lsm.mixers.semantic_lru.SemanticLRU`, `batch_scan`.
+- `official`: as the published implementation computes, see `lsm.mixers.semantic_lru.SemanticLRU`, `batch_scan`.
 """
 
 RECURRENCE_FIELDS = (
@@ -51,7 +51,7 @@ TASKS = ("sr", "denoise", "jpeg")
 """What a network is trained for: super-resolution; or at scale 1 to remove Gaussian noise, or JPEG's artefacts."""
 UNSHUFFLES = (1, 2, 4)
 LARGEST_WINDOW, MOST_WINDOW_TOKENS = 256, 4096
-"""Beyond these, the pairs of a window's tokens, or the padding of a picture to whole windows, would fill any memory."""
+"""Beyond these, the pairs of a window's tokens, or the padding of an image to whole windows, would fill any memory."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class LSMConfig:
         d_state: N, complex states of the recurrence.
         num_tokens: T, prototypes of a dictionary, 4·N; a 0 stands for that.
         split_size: (h, w) of the attention windows.
-        position_dim: Width of the MLP of the position bias; a 0 stands for the paper's, ((C/2)//4)//4. At LSM-light's
+        pos_dim: Width of the MLP of the position bias; a 0 stands for the paper's, ((C/2)//4)//4. At LSM-light's
             C = 60 that is 1, and its LayerNorms of one value leave a bias that is the same for every offset.
         head: "light" (one convolution and a pixel shuffle) or "classical" (64 channels, one shuffle a factor of 2).
         img_range: Factor on the input after the mean is subtracted.
@@ -82,7 +82,7 @@ class LSMConfig:
         r_min: Least |λ| at the start.
         r_max: Greatest |λ| at the start.
         max_phase: Greatest phase of λ at the start, radians.
-        semantics: One of `SEMANTICS`; it gives `transition`, `input_norm`, `modulation` and `scan_order` their values
+        recurrence: One of `RECURRENCES`; it gives `transition`, `input_norm`, `modulation`, `scan_order` their values
             where these are empty.
         transition: One of `lsm.mixers.transition.TRANSITIONS`.
         input_norm: "learned" or "unit", see `lsm.mixers.semantic_lru.SemanticLRU`.
@@ -99,7 +99,7 @@ class LSMConfig:
         mixer: What stands in the CML's place: "cml", or another of `lsm.mixers.registry.MIXERS`.
         mixer_options: Options of that mixer; "cml" and "attention" have none, they take the network's.
         mixer_mlp_ratio: `mlp_ratio` of the blocks with that mixer; a 0 stands for `mlp_ratio`.
-        start: "random" (the paper's initial values), or with the light head "bilinear": the untrained network enlarges
+        start: "random" (the paper's initial values), or with the light head "bilinear": the untrained network upscales
             bilinearly, so that a short training need not spend itself on learning the identity. At scale 1 "identity",
             which "bilinear" means there too: the untrained network returns its input. An empty one stands for
             "identity" at scale 1, else for "random".
@@ -116,7 +116,7 @@ class LSMConfig:
     d_state: int = 16
     num_tokens: int = 0
     split_size: tuple[int, int] = (8, 32)
-    position_dim: int = 0
+    pos_dim: int = 0
     head: str = "light"
     img_range: float = 1.0
     rgb_mean: tuple[float, float, float] = (0.4488, 0.4371, 0.4040)
@@ -124,7 +124,7 @@ class LSMConfig:
     r_min: float = 0.9
     r_max: float = 0.99
     max_phase: float = 6.283
-    semantics: str = "paper"
+    recurrence: str = "paper"
     transition: str = ""
     input_norm: str = ""
     modulation: str = ""
@@ -151,13 +151,13 @@ class LSMConfig:
             set_field(self, name, tuple(getattr(self, name)))
         set_field(self, "num_tokens", self.num_tokens or 4 * self.d_state)
         set_field(self, "num_heads", self.num_heads // 2 * 2)
-        set_field(self, "position_dim", self.position_dim or max(1, self.embed_dim // 2 // 4 // 4))
+        set_field(self, "pos_dim", self.pos_dim or max(1, self.embed_dim // 2 // 4 // 4))
         if self.upscale == 1 and self.start in ("", "bilinear"):
             set_field(self, "start", "identity")
         set_field(self, "start", self.start or "random")
-        if self.semantics not in SEMANTICS:
-            raise OptionError(unknown_name("semantics of LSM", self.semantics, SEMANTICS))
-        for name, value in SEMANTICS[self.semantics].items():
+        if self.recurrence not in RECURRENCES:
+            raise OptionError(unknown_name("recurrence of LSM", self.recurrence, RECURRENCES))
+        for name, value in RECURRENCES[self.recurrence].items():
             set_field(self, name, getattr(self, name) or value)
         for name, known in _choices(self).items():
             if getattr(self, name) not in known:
@@ -176,7 +176,7 @@ class LSMConfig:
 
     @property
     def purpose(self) -> str:
-        """What the network does to a picture, for people: "×4", or a task of restoration."""
+        """What the network does to an image, for people: "×4", or a task of restoration."""
         return f"×{self.upscale}" if self.task == "sr" else self.task
 
     def mlp_hidden(self, *, mixer: bool) -> int:
@@ -203,15 +203,15 @@ class LSMConfig:
         return cls(**values)
 
 
-def with_semantics(config: LSMConfig, semantics: str) -> LSMConfig:
-    """Return a configuration with other semantics, and what follows from them; all else stays.
+def with_recurrence(config: LSMConfig, recurrence: str) -> LSMConfig:
+    """Return a configuration with other recurrence, and what follows from them; all else stays.
 
     Raises:
-        OptionError: On unknown semantics.
+        OptionError: On unknown recurrence.
     """
-    if semantics == config.semantics:
+    if recurrence == config.recurrence:
         return config
-    return LSMConfig.from_dict(config.to_dict() | dict.fromkeys(_PAPER, "") | {"semantics": semantics})
+    return LSMConfig.from_dict(config.to_dict() | dict.fromkeys(_PAPER, "") | {"recurrence": recurrence})
 
 
 def _choices(config: LSMConfig) -> dict[str, Collection[Any]]:
@@ -253,7 +253,7 @@ def _contradictions(config: LSMConfig) -> tuple[tuple[object, str], ...]:
             config.mixer in ("cml", "attention") and config.mixer_options,
             "the mixers cml and attention take the options of the network itself, not mixer_options",
         ),
-        (config.semantics == "released" and config.mixer != "cml", "released semantics need the mixer cml"),
+        (config.recurrence == "official" and config.mixer != "cml", "official recurrence need the mixer cml"),
         (
             config.dictionary == "shared" and (config.mixer != "cml" or config.placement == "attention"),
             "a shared dictionary needs the mixer cml",
@@ -271,12 +271,12 @@ def _contradictions(config: LSMConfig) -> tuple[tuple[object, str], ...]:
         (config.temperature <= 0, "temperature must be positive"),
         (config.reset and config.scan_order != "category", "reset needs the category order"),
         (
-            config.semantics == "released" and any(getattr(config, k) != v for k, v in _PAPER.items()),
-            "released semantics have the paper's transition, input_norm, modulation and scan_order",
+            config.recurrence == "official" and any(getattr(config, k) != v for k, v in _PAPER.items()),
+            "official recurrence have the paper's transition, input_norm, modulation and scan_order",
         ),
         (not 0 <= config.drop_path_rate < 1, "drop_path_rate must lie in [0, 1)"),
         (
-            min(config.embed_dim, config.d_state, config.in_chans, config.position_dim) < 1,
-            "embed_dim, d_state, in_chans and position_dim must be positive",
+            min(config.embed_dim, config.d_state, config.in_chans, config.pos_dim) < 1,
+            "embed_dim, d_state, in_chans and pos_dim must be positive",
         ),
     )

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lsm.arch.blocks import Block, ResidualGroup
 from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig
-from lsm.arch.heads import HEADS, LightHead
+from lsm.arch.pixel_unshuffle import Squares
 from lsm.arch.presets import preset_config
-from lsm.arch.squares import Squares
+from lsm.arch.upsamplers import HEADS, LightHead
 from lsm.mixers.layout import to_image, to_tokens
 from lsm.mixers.registry import build_mixer
 from lsm.mixers.semantic import SemanticModulation
@@ -113,7 +113,7 @@ class LSM(nn.Module):
         return self.conv(to_image(self.norm_out(tokens), size)) + shallow
 
     def forward(self, image: Tensor) -> Tensor:
-        """Enlarge images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
+        """Upscale images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
         normalised = (image - self.mean) * self.config.img_range
         if self.config.upscale == 1:
             return image + self._correction(normalised) / self.config.img_range
@@ -156,11 +156,11 @@ class LSM(nn.Module):
         return self
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, semantics: str | None = None) -> LSM:
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, recurrence: str | None = None) -> LSM:
         """Load a folder or a repository on the hub, see `lsm.weights.share.from_pretrained`."""
         from lsm.weights.share import from_pretrained  # reading files is not the architecture's business
 
-        return from_pretrained(source, revision=revision, semantics=semantics)
+        return from_pretrained(source, revision=revision, recurrence=recurrence)
 
     def save_pretrained(self, folder: str | Path, metadata: Mapping[str, str] | None = None) -> None:
         """Write a folder of the hub's layout, see `lsm.weights.share.save_pretrained`."""
@@ -183,20 +183,20 @@ class LSM(nn.Module):
         return push_to_hub(self, repository, metadata=metadata, private=private, token=token, message=message)
 
 
-def create_model(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSM:
+def create_model(variant: str, scale: int = 4, recurrence: str = "paper", **overrides: Any) -> LSM:
     """Build a network with random weights, in training mode.
 
     Args:
         variant: A preset: "tiny", "light", "s" or "base".
         scale: r: 2, 3 or 4; 8 for presets with the classical head; 1 with a `task` of restoration.
-        semantics: "paper"; "released" for what the published implementation computes; or "gated", see
-            `lsm.arch.config.SEMANTICS`.
+        recurrence: "paper"; "official" for what the published implementation computes; or "gated", see
+            `lsm.arch.config.RECURRENCES`.
         **overrides: Any other field of `LSMConfig`, e.g. `scan_order="hilbert"`.
 
     Raises:
         OptionError: On an unknown preset or option, or a value that no network can be built with.
     """
-    return LSM(preset_config(variant, scale, semantics, **overrides))
+    return LSM(preset_config(variant, scale, recurrence, **overrides))
 
 
 def _build_groups(config: LSMConfig) -> list[ResidualGroup]:
@@ -224,7 +224,7 @@ def _share_dictionary(groups: nn.Module) -> None:
 
 
 def _window_attention(config: LSMConfig, shifted: bool) -> WindowAttention:
-    return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.position_dim)
+    return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.pos_dim)
 
 
 def _build_mixer(config: LSMConfig, shifted: bool) -> nn.Module:
@@ -237,7 +237,7 @@ def _build_mixer(config: LSMConfig, shifted: bool) -> nn.Module:
         config.embed_dim,
         config.d_state,
         config.num_tokens,
-        batch_scan=config.semantics == "released",
+        batch_scan=config.recurrence == "official",
         **{name: getattr(config, name) for name in RECURRENCE_FIELDS},
     )
 

@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_heads": 2,
         "d_state": 8,
         "split_size": (8, 16),
-        "position_dim": 8,
+        "pos_dim": 8,
         "drop_path_rate": 0.0,
         "categories": "argmax",
         "start": "bilinear",
@@ -27,13 +27,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **overrides: Any) -> LSMConfig:
+def preset_config(variant: str, scale: int = 4, recurrence: str = "paper", **overrides: Any) -> LSMConfig:
     """Return the configuration of a preset.
 
     Args:
         variant: One of `PRESETS`.
         scale: r.
-        semantics: One of `SEMANTICS`.
+        recurrence: One of `RECURRENCES`.
         **overrides: Any other field of `LSMConfig`.
 
     Raises:
@@ -41,4 +41,4 @@ def preset_config(variant: str, scale: int = 4, semantics: str = "paper", **over
     """
     if not isinstance(variant, str) or variant not in PRESETS:
         raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
-    return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "semantics": semantics, **overrides})
+    return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "recurrence": recurrence, **overrides})

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lsm.audio.bidirectional import BidirectionalDenoiser
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.audio.streaming import StreamingDenoiser
-from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError, unknown_name
 from lsm.weights.load import read_checkpoint
 from lsm.weights.safetensors_file import write_safetensors
@@ -24,9 +24,13 @@ EMBEDDED = ("denoiser-16k", "denoiser-causal-16k", "denoiser-unet-16k")
 
 _FOLDER = Path(__file__).parents[1] / "weights" / "embedded"
 
-Network = UNetLRUAudio | StreamingDenoiser | TwoWayDenoiser
+Network = UNetLRUAudio | StreamingDenoiser | BidirectionalDenoiser
 
-NETWORKS: dict[str, type[nn.Module]] = {"unet": UNetLRUAudio, "causal": StreamingDenoiser, "two-way": TwoWayDenoiser}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "unet": UNetLRUAudio,
+    "causal": StreamingDenoiser,
+    "bidirectional": BidirectionalDenoiser,
+}
 """Networks by the name that files and the command line give them."""
 
 
@@ -71,7 +75,7 @@ def build_network(kind: str, settings: Mapping[str, Any]) -> Network:
         network = NETWORKS[kind](**settings)
     except TypeError as error:
         raise CheckpointError(f"These are no settings of the denoiser {kind!r}: {dict(settings)}") from error
-    assert isinstance(network, (UNetLRUAudio, StreamingDenoiser, TwoWayDenoiser))
+    assert isinstance(network, (UNetLRUAudio, StreamingDenoiser, BidirectionalDenoiser))
     return network
 
 

@@ -41,7 +41,7 @@ class UpPool(nn.Module):
 class Conv3(nn.Conv1d):
     """Convolution of three taps over tokens (B, T, C) that keeps the length.
 
-    It runs as a 2D convolution of a picture of one row with its channels last in memory, which on a CPU takes a half
+    It runs as a 2D convolution of an image of one row with its channels last in memory, which on a CPU takes a half
     to a fifth of the time of a 1D one where there are few channels.
     """
 

@@ -1,4 +1,4 @@
-"""Pictures of signals: spectrograms one above the other."""
+"""Images of signals: spectrograms one above the other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def save_spectrograms(path: Path, signals: Mapping[str, Tensor], rate: int) -> N
     panels = [_panel(title, level, top, len(signals[title]) / rate, rate) for title, level in levels.items()]
     done, content = cv2.imencode(".png", np.concatenate(panels))
     if not done:
-        raise InputError(f"The picture {path} could not be encoded.")
+        raise InputError(f"The image {path} could not be encoded.")
     with atomic_file(path) as file:
         file.write(content.tobytes())
 

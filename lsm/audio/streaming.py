@@ -188,9 +188,9 @@ class StreamingDenoiser(nn.Module):
         power = torch.cat([parts.square().sum(-1, keepdim=True), fine_re.square() + fine_im.square()], dim=-1)
         loud = (power / level[..., None].square() + 1e-8).sqrt().sqrt()
         context = self.decode(self.norm(mixed.transpose(1, 2))).unflatten(-1, (-1, 4))
-        # (B, K, bins, channels) seen as a picture with its channels last in memory, which convolutions run fastest on
-        picture = torch.cat([context, loud], dim=-1).permute(0, 3, 1, 2)
-        hidden = F.silu(self.local_mid(F.silu(self.local_in(picture))))
+        # (B, K, bins, channels) seen as an image with its channels last in memory, which convolutions run fastest on
+        image = torch.cat([context, loud], dim=-1).permute(0, 3, 1, 2)
+        hidden = F.silu(self.local_mid(F.silu(self.local_in(image))))
         factors = self.local_out(hidden).permute(0, 2, 3, 1)
         re, im = factors[..., 2:].chunk(2, dim=-1)
         tones = self.resonators.spectra(fine_re * re - fine_im * im, fine_re * im + fine_im * re)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from lsm.audio.bidirectional import BidirectionalDenoiser
 from lsm.audio.checkpoint import Denoiser, Network, build_network, load_denoiser, save_denoiser
 from lsm.audio.data import MixtureDataset, Pair, PairDataset, Recipe, find_audio, hold_out
 from lsm.audio.losses import denoising_loss
 from lsm.audio.metrics import si_sdr
 from lsm.audio.spectrogram import save_spectrograms
 from lsm.audio.streaming import StreamingDenoiser
-from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.files import atomic_file
 from lsm.weights.pth import load_pth
@@ -49,7 +49,7 @@ class TrainOptions:
         workers: Processes that mix signals; 0 for none.
         seed: Of parameters and signals.
         resume: Whether to go on from the folder's checkpoint.
-        init: Name or file of a denoiser to begin from, of the same settings; a causal one fits two-way too.
+        init: Name or file of a denoiser to begin from, of the same settings; a causal one fits bidirectional too.
         tensorboard: Whether to write TensorBoard's files as well.
     """
 
@@ -77,7 +77,7 @@ class TrainOptions:
 
 
 def train(options: TrainOptions) -> float:
-    """Train a denoiser; `best.safetensors`, `history.jsonl` and a spectrogram picture appear in the run's folder.
+    """Train a denoiser; `best.safetensors`, `history.jsonl` and a spectrogram image appear in the run's folder.
 
     Returns:
         The best SI-SDR of the validation signals, in dB.
@@ -194,10 +194,8 @@ class _Run:
         if score > self.best and example is not None:
             self.best = score
             save_denoiser(Denoiser(self.network, self.options.rate), self.options.out / "best.safetensors")
-            picture = self.options.out / "spectrograms.png"
-            save_spectrograms(
-                picture, dict(zip(("noisy", "denoised", "clean"), example, strict=True)), self.options.rate
-            )
+            image = self.options.out / "spectrograms.png"
+            save_spectrograms(image, dict(zip(("noisy", "denoised", "clean"), example, strict=True)), self.options.rate)
         self._log({"epoch": epoch + 1, "loss": loss, "si_sdr": score, "si_sdr_noisy": noisy_score, "best": self.best})
         self._save()
         return score
@@ -243,7 +241,7 @@ def _begin_from(name: str, network: Network) -> None:
     """
     source = load_denoiser(name).network
     target: Network = network
-    if isinstance(network, TwoWayDenoiser) and isinstance(source, StreamingDenoiser):
+    if isinstance(network, BidirectionalDenoiser) and isinstance(source, StreamingDenoiser):
         target = network.one_way
     try:
         target.load_state_dict(source.state_dict())

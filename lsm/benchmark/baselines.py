@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lsm.benchmark.resize import imresize
+from lsm.image.resize import imresize
 
 
 def bicubic(image: np.ndarray, scale: int) -> np.ndarray:
-    """Enlarge by MATLAB's bicubic.
+    """Upscale by MATLAB's bicubic.
 
     Args:
         image: `(H, W, 3)` uint8.
@@ -23,7 +23,7 @@ def bicubic(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def lanczos(image: np.ndarray, scale: int) -> np.ndarray:
-    """Enlarge by Pillow's Lanczos filter of three lobes.
+    """Upscale by Pillow's Lanczos filter of three lobes.
 
     Args:
         image: `(H, W, 3)` uint8.

@@ -1,4 +1,4 @@
-"""One picture through one method: low resolution made or read, enlarged, measured, and kept where asked."""
+"""One image through one method: low resolution made or read, upscaled, measured, and kept where asked."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from lsm.benchmark.baselines import bicubic
-from lsm.benchmark.datasets import Pair
-from lsm.benchmark.measure import measured
 from lsm.benchmark.methods import Method
-from lsm.benchmark.metrics import Channel, psnr, ssim
-from lsm.benchmark.resize import imresize
 from lsm.benchmark.results import Row
+from lsm.data.datasets import Pair
 from lsm.errors import InputError
-from lsm.inference.image_io import read_rgb, write_image
+from lsm.image.io import read_rgb, write_image
+from lsm.image.resize import imresize
+from lsm.metrics.fidelity import Channel, psnr, ssim
+from lsm.profiling.measure import measured
 
 CROP_SIDE = 96
 """Side of the crops shown in reports, in high-resolution pixels."""
@@ -24,7 +24,7 @@ CROP_SIDE = 96
 
 @dataclass(frozen=True)
 class Work:
-    """One picture to be enlarged by one method.
+    """One image to be upscaled by one method.
 
     Attributes:
         model: The method's label.
@@ -57,12 +57,12 @@ class Work:
 
 
 def crop_files(folder: Path, scale: int, data: str, key: str) -> dict[str, Path]:
-    """Name the crops of a picture: "HR" and "bicubic", which all methods share, and "model".
+    """Name the crops of an image: "HR" and "bicubic", which all methods share, and "model".
 
     Args:
         folder: Where crops are.
         scale: The scale.
-        data: Hash of the picture's files.
+        data: Hash of the image's files.
         key: Hash of the row.
 
     Returns:
@@ -123,7 +123,7 @@ def load_pair(pair: Pair, scale: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evaluate(work: Work, method: Method, channel: Channel) -> Row:
-    """Enlarge one picture, measure the result, and keep what is asked for.
+    """Upscale one image, measure the result, and keep what is asked for.
 
     Args:
         work: What to do.
@@ -134,7 +134,7 @@ def evaluate(work: Work, method: Method, channel: Channel) -> Row:
         The row of the results.
 
     Raises:
-        InputError: If a file is wrong, or the picture is too small for the metrics.
+        InputError: If a file is wrong, or the image is too small for the metrics.
     """
     high, low = load_pair(work.pair, work.scale)
     result, seconds, memory = measured(lambda: method(low), method.device)
@@ -159,18 +159,18 @@ def evaluate(work: Work, method: Method, channel: Channel) -> Row:
     )
 
 
-def crop_corner(high: np.ndarray, enlarged: np.ndarray, side: int = CROP_SIDE) -> tuple[int, int]:
+def crop_corner(high: np.ndarray, upscaled: np.ndarray, side: int = CROP_SIDE) -> tuple[int, int]:
     """Choose where to look closely: the window in which bicubic errs most, so that no network's taste decides.
 
     Args:
         high: `(H, W, 3)` uint8.
-        enlarged: The bicubic result of the same shape.
+        upscaled: The bicubic result of the same shape.
         side: Side of the window.
 
     Returns:
         Top and left of the window; 0 along a side that is shorter than the window.
     """
-    error = ((high.astype(np.float64) - enlarged) ** 2).sum(axis=2)
+    error = ((high.astype(np.float64) - upscaled) ** 2).sum(axis=2)
     height, width = (min(side, length) for length in error.shape)
     total = np.pad(error, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
@@ -182,10 +182,10 @@ def _keep(work: Work, high: np.ndarray, low: np.ndarray, result: np.ndarray) -> 
     """Write the crops and the whole result, where the work asks for them."""
     files = work.crop_files()
     if files:
-        enlarged = bicubic(low, work.scale)
-        top, left = crop_corner(high, enlarged)
-        for name, picture in (("HR", high), ("bicubic", enlarged), ("model", result)):
-            write_image(files[name], picture[top : top + CROP_SIDE, left : left + CROP_SIDE])
+        upscaled = bicubic(low, work.scale)
+        top, left = crop_corner(high, upscaled)
+        for name, image in (("HR", high), ("bicubic", upscaled), ("model", result)):
+            write_image(files[name], image[top : top + CROP_SIDE, left : left + CROP_SIDE])
     if work.visual:
         work.visual.parent.mkdir(parents=True, exist_ok=True)
         write_image(work.visual, result)

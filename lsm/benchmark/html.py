@@ -1,4 +1,4 @@
-"""The report as one HTML page: data, styles, script and pictures inside, nothing fetched from anywhere."""
+"""The report as one HTML page: data, styles, script and images inside, nothing fetched from anywhere."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _lines(results: Results, rows: Sequence[Published]) -> list[dict[str, Any]]:
                 "scale": line.scale,
                 "published": line.is_published,
                 "parameters": line.parameters,
-                "multiply_adds": line.multiply_adds,
+                "macs": line.macs,
                 "values": {name: line.values[name] for name in set_order(results) if name in line.values},
                 "seconds": sum(seconds) / len(seconds) if seconds else None,
                 "counterpart": same.method if same else None,
@@ -88,25 +88,25 @@ def _lines(results: Results, rows: Sequence[Published]) -> list[dict[str, Any]]:
 
 
 def _crops(results: Results, folder: Path) -> list[dict[str, Any]]:
-    """Read the crops that are there: HR, bicubic, and every method's, by picture."""
+    """Read the crops that are there: HR, bicubic, and every method's, by image."""
     found: dict[tuple[str, int, str], dict[str, str]] = {}
     for row in results.rows:
         files = crop_files(folder, row.scale, row.data, row.key)
         if not all(path.is_file() for path in files.values()):
             continue
-        pictures = found.setdefault((row.image_set, row.scale, row.image), {})
+        images = found.setdefault((row.image_set, row.scale, row.image), {})
         for name in ("HR", "bicubic"):
-            if name not in pictures:
-                pictures[name] = _uri("image/png", files[name].read_bytes())
+            if name not in images:
+                images[name] = _uri("image/png", files[name].read_bytes())
         if row.model != "bicubic":
-            pictures[row.model] = _uri("image/png", files["model"].read_bytes())
+            images[row.model] = _uri("image/png", files["model"].read_bytes())
     names = ("image_set", "scale", "image")
-    return [{**dict(zip(names, key, strict=True)), "pictures": list(p.items())} for key, p in found.items()]
+    return [{**dict(zip(names, key, strict=True)), "images": list(p.items())} for key, p in found.items()]
 
 
 def _summary(results: Results) -> str:
     sets = {image_set["name"]: image_set for image_set in results.sets}
-    counts = ", ".join(f"{name}: {image_set['images']} pictures" for name, image_set in sets.items())
+    counts = ", ".join(f"{name}: {image_set['images']} images" for name, image_set in sets.items())
     return f"{counts}. {computed_with(results)}"
 
 

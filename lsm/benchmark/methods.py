@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from lsm.benchmark.baselines import BASELINES
 from lsm.benchmark.settings import Settings
 from lsm.errors import CheckpointError, OptionError, first_line
-from lsm.inference.complexity import complexity
 from lsm.inference.device import pick_device
 from lsm.inference.upscaler import Upscaler
+from lsm.profiling.complexity import complexity
 from lsm.weights import EMBEDDED, load_model
 from lsm.weights.identity import state_hash
 
 OUTPUT_SIZE = (720, 1280)
-"""Height and width of the output at which multiply-adds are stated, as in the papers."""
+"""Height and width of the output at which MACs are stated, as in the papers."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class MethodInfo:
         architecture: "interpolation", "LSM", or what spandrel calls it.
         sha256: Of the parameters and configuration; of the name for a baseline.
         parameters: Learned numbers.
-        multiply_adds: For an output of 1280×720, or none where they cannot be counted.
+        macs: For an output of 1280×720, or none where they cannot be counted.
     """
 
     label: str
@@ -62,11 +62,11 @@ class MethodInfo:
     architecture: str
     sha256: str
     parameters: int
-    multiply_adds: int | None
+    macs: int | None
 
 
 class Method:
-    """A loaded method: 8-bit pictures in, 8-bit pictures out.
+    """A loaded method: 8-bit images in, 8-bit images out.
 
     Args:
         spec: Which.
@@ -100,13 +100,13 @@ class Method:
         return self._spec.label + ("+" if self._upscaler and self._settings.ensemble else "")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Enlarge `(H, W, 3)` uint8 to `(scale * H, scale * W, 3)` uint8."""
+        """Upscale `(H, W, 3)` uint8 to `(scale * H, scale * W, 3)` uint8."""
         if self._upscaler is None:
             return BASELINES[self._spec.source](image, self.scale)
         return self._upscaler(image)
 
     def info(self) -> MethodInfo:
-        """Describe the method; multiply-adds are counted, nothing is computed."""
+        """Describe the method; MACs are counted, nothing is computed."""
         if self._upscaler is None:
             digest = hashlib.sha256(self._spec.source.encode()).hexdigest()
             return MethodInfo(self.label, self._spec.source, self.scale, self.architecture, digest, 0, 0)
@@ -118,7 +118,7 @@ class Method:
             architecture=self.architecture,
             sha256=state_hash(model),
             parameters=sum(parameter.numel() for parameter in model.parameters()),
-            multiply_adds=_multiply_adds(model, self.scale),
+            macs=_macs(model, self.scale),
         )
 
 
@@ -186,7 +186,7 @@ def _scale_of(source: str, settings: Settings) -> int:
 def _load_network(source: str, settings: Settings) -> tuple[nn.Module, str]:
     """Load an LSM network, or else one that spandrel knows; return it with its architecture's name."""
     try:
-        return load_model(source, semantics=settings.semantics), "LSM"
+        return load_model(source, recurrence=settings.recurrence), "LSM"
     except CheckpointError as error:
         if not Path(source).is_file():
             raise
@@ -210,7 +210,7 @@ def _spandrel_network(descriptor: object, source: str) -> nn.Module:
     import spandrel
 
     if not isinstance(descriptor, spandrel.ImageModelDescriptor):
-        raise CheckpointError(f"{source}: spandrel loads it, but it is no network from one picture to one picture.")
+        raise CheckpointError(f"{source}: spandrel loads it, but it is no network from one image to one image.")
     if descriptor.input_channels != 3 or descriptor.output_channels != 3 or descriptor.scale < 2:
         raise CheckpointError(
             f"{source}: {descriptor.architecture.name} for ×{descriptor.scale} with {descriptor.input_channels} to "
@@ -234,15 +234,15 @@ class ForeignNetwork(nn.Module):
         self.config = SimpleNamespace(upscale=descriptor.scale, tile_multiple=multiple)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Enlarge (1, 3, H, W) in [0, 1] to (1, 3, rH, rW)."""
+        """Upscale (1, 3, H, W) in [0, 1] to (1, 3, rH, rW)."""
         return self.descriptor(image)
 
 
-def _multiply_adds(model: nn.Module, scale: int) -> int | None:
-    """Count multiply-adds; networks of others may compute in ways that cannot be counted without data."""
+def _macs(model: nn.Module, scale: int) -> int | None:
+    """Count MACs; networks of others may compute in ways that cannot be counted without data."""
     height, width = (-(-side // scale) for side in OUTPUT_SIZE)
     try:
-        return complexity(model, height, width).multiply_adds
+        return complexity(model, height, width).macs
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
         if isinstance(model, ForeignNetwork):
             return None

@@ -37,7 +37,7 @@ def draw(results: Results, rows: Sequence[Published]) -> dict[str, str]:
         plots[title] = _figure(title, known, sets, parameters, "parameters (thousands)")
         measured = [line for line in lines if not line.is_published]
         title = f"PSNR against latency, ×{scale}"
-        plots[title] = _figure(title, measured, sets, _seconds(results, scale), "seconds a picture")
+        plots[title] = _figure(title, measured, sets, _seconds(results, scale), "seconds an image")
     return plots
 
 

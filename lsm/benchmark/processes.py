@@ -15,13 +15,13 @@ import torch
 
 from lsm.benchmark.evaluate import Work, evaluate
 from lsm.benchmark.methods import Method, MethodSpec
-from lsm.benchmark.pool import worker_pool
 from lsm.benchmark.results import Row
 from lsm.benchmark.settings import Settings
+from lsm.data.pool import worker_pool
 from lsm.errors import OptionError
 
 Assignment = tuple[Work, MethodSpec]
-"""A picture and the method to load for it."""
+"""An image and the method to load for it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def joined() -> Iterator[Rank]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield Rank()
         return
-    # A rank may wait for another's share of the pictures for hours.
+    # A rank may wait for another's share of the images for hours.
     torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=7))
     try:
         distributed = torch.distributed
@@ -71,7 +71,7 @@ def joined() -> Iterator[Rank]:
 
 
 def run_all(work: Sequence[Assignment], settings: Settings, jobs: int) -> Iterator[Row]:
-    """Evaluate pictures, in this process or in several.
+    """Evaluate images, in this process or in several.
 
     Args:
         work: What to do; neighbours with the same method share its loading.
@@ -83,7 +83,7 @@ def run_all(work: Sequence[Assignment], settings: Settings, jobs: int) -> Iterat
 
     Raises:
         OptionError: If there are fewer jobs than 1.
-        InputError: If a picture cannot be read or measured.
+        InputError: If an image cannot be read or measured.
     """
     if jobs < 1:
         raise OptionError(f"--jobs {jobs}: at least 1.")
@@ -104,7 +104,7 @@ def _run_one(item: Assignment, settings: Settings) -> Row:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(spec: MethodSpec, settings: Settings) -> Method:
-    """Keep the method of the last picture; the next one mostly needs it again."""
+    """Keep the method of the last image; the next one mostly needs it again."""
     method = Method(spec, settings)
-    method(np.zeros((64, 64, 3), np.uint8))  # else the first picture's time holds what libraries set up once
+    method(np.zeros((64, 64, 3), np.uint8))  # else the first image's time holds what libraries set up once
     return method

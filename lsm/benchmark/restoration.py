@@ -9,26 +9,26 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lsm.benchmark.degradations import add_noise, picture_generator
-from lsm.benchmark.metrics import psnr, ssim
+from lsm.data.degradations import add_noise, image_generator
 from lsm.errors import OptionError
-from lsm.inference.image_io import read_rgb
-from lsm.inference.picture import from_tensor
+from lsm.image.io import read_rgb
+from lsm.image.pixels import from_tensor
 from lsm.inference.upscaler import Upscaler
+from lsm.metrics.fidelity import psnr, ssim
 
 NLM_STRENGTHS: dict[int, tuple[float, float]] = {15: (7.5, 9.0), 25: (12.5, 15.0), 50: (25.0, 30.0)}
-"""(h, hColor) of OpenCV's non-local means for each sigma, by PSNR on pictures of BSDS400; `tune_non_local_means`."""
+"""(h, hColor) of OpenCV's non-local means for each sigma, by PSNR on images of BSDS400; `tune_non_local_means`."""
 
 METHODS = ("noisy", "non-local means", "LSM", "LSM, unclipped noise")
-"""What is measured; all but the last get the noisy picture in 8 bits."""
+"""What is measured; all but the last get the noisy image in 8 bits."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One result on one picture at one sigma: PSNR in dB and SSIM, over R, G and B."""
+    """One result on one image at one sigma: PSNR in dB and SSIM, over R, G and B."""
 
     image_set: str
-    picture: str
+    image: str
     sigma: int
     method: str
     psnr: float
@@ -55,8 +55,8 @@ def non_local_means(image: np.ndarray, strengths: tuple[float, float]) -> np.nda
     )
 
 
-def noisy_pictures(image: np.ndarray, name: str, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Make the noisy pictures of both protocols, from the same noise.
+def noisy_images(image: np.ndarray, name: str, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Make the noisy images of both protocols, from the same noise.
 
     Args:
         image: (H, W, 3), uint8.
@@ -66,18 +66,18 @@ def noisy_pictures(image: np.ndarray, name: str, sigma: float) -> tuple[np.ndarr
     Returns:
         As it is, (H, W, 3) float32 with 1 for white, and in 8 bits.
     """
-    noisy = add_noise(image, sigma, picture_generator(name))
+    noisy = add_noise(image, sigma, image_generator(name))
     return noisy, to_bytes(noisy)
 
 
 def measure_denoising(
     image_set: str, files: Sequence[Path], sigmas: Sequence[int], upscaler: Upscaler
 ) -> Iterator[Score]:
-    """Denoise pictures by all of `METHODS`.
+    """Denoise images by all of `METHODS`.
 
     Args:
         image_set: The name of the set.
-        files: Its clean pictures.
+        files: Its clean images.
         sigmas: Each one of `NLM_STRENGTHS`.
         upscaler: Runs the network.
 
@@ -92,7 +92,7 @@ def measure_denoising(
     for path in files:
         clean = read_rgb(path)
         for sigma in sigmas:
-            noisy, file = noisy_pictures(clean, path.stem, sigma)
+            noisy, file = noisy_images(clean, path.stem, sigma)
             unclipped = upscaler.upscale_tensor(torch.from_numpy(noisy).permute(2, 0, 1)[None])
             results = {
                 "noisy": file,
@@ -108,10 +108,10 @@ def measure_denoising(
 def tune_non_local_means(
     files: Sequence[Path], sigma: int, factors: tuple[Sequence[float], Sequence[float]]
 ) -> Mapping[tuple[float, float], float]:
-    """Measure non-local means over a grid of strengths, on training pictures.
+    """Measure non-local means over a grid of strengths, on training images.
 
     Args:
-        files: Clean pictures.
+        files: Clean images.
         sigma: Of the noise.
         factors: h and hColor over sigma.
 
@@ -119,7 +119,7 @@ def tune_non_local_means(
         The mean PSNR of each (h, hColor), in dB.
     """
     clean = {path.stem: read_rgb(path) for path in files}
-    noisy = {name: noisy_pictures(image, name, sigma)[1] for name, image in clean.items()}
+    noisy = {name: noisy_images(image, name, sigma)[1] for name, image in clean.items()}
     grid = [(luma * sigma, colour * sigma) for luma in factors[0] for colour in factors[1]]
     return {
         pair: float(np.mean([psnr(non_local_means(noisy[name], pair), clean[name], 0, "rgb") for name in clean]))

@@ -1,4 +1,4 @@
-"""Results as data: one row a picture, and the file that holds them all."""
+"""Results as data: one row an image, and the file that holds them all."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ FORMAT = "lsm-benchmark-1"
 
 @dataclass(frozen=True)
 class Row:
-    """One picture enlarged by one method.
+    """One image upscaled by one method.
 
     Attributes:
         model: The method's label.
         image_set: Name of the set.
         scale: Scale.
-        image: Name of the picture.
-        height: Of the high-resolution picture, cropped to a multiple.
+        image: Name of the image.
+        height: Of the high-resolution image, cropped to a multiple.
         width: Of the same.
-        psnr: Decibels; infinite for equal pictures.
+        psnr: Decibels; infinite for equal images.
         ssim: At most 1.
-        seconds: Of the enlargement alone.
+        seconds: Of the scale alone.
         peak_memory: Bytes beyond what was in use before, or none where the system does not tell.
         data: SHA-256 of the files it was measured on.
         key: SHA-256 of everything that the figures depend on.
@@ -60,11 +60,11 @@ class Mean:
         model: The method's label.
         image_set: Name of the set.
         scale: Scale.
-        psnr: Mean of the pictures' PSNR, decibels.
-        ssim: Mean of the pictures' SSIM.
-        seconds: Mean time a picture.
-        peak_memory: Largest of the pictures', bytes.
-        images: How many pictures.
+        psnr: Mean of the images' PSNR, decibels.
+        ssim: Mean of the images' SSIM.
+        seconds: Mean time an image.
+        peak_memory: Largest of the images', bytes.
+        images: How many images.
     """
 
     model: str
@@ -87,8 +87,8 @@ class Results:
         settings: How it ran.
         environment: What it ran on.
         methods: What was compared.
-        sets: For each set and scale its name, scale, number of pictures, hash, and where LR came from.
-        rows: Every picture.
+        sets: For each set and scale its name, scale, number of images, hash, and where LR came from.
+        rows: Every image.
     """
 
     protocol: str
@@ -100,12 +100,12 @@ class Results:
     rows: tuple[Row, ...]
 
     def means(self) -> list[Mean]:
-        """Average over pictures, see `means`."""
+        """Average over images, see `means`."""
         return means(self.rows)
 
 
 def means(rows: Iterable[Row]) -> list[Mean]:
-    """Average rows over the pictures of each method, set and scale, in order of their first row."""
+    """Average rows over the images of each method, set and scale, in order of their first row."""
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.model, row.image_set, row.scale), []).append(row)
@@ -169,7 +169,7 @@ def row_json(row: Row) -> str:
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write `results.csv`: every picture, a line each."""
+    """Write `results.csv`: every image, a line each."""
     text = io.StringIO()
     names = [field.name for field in dataclasses.fields(Row)]
     writer = csv.DictWriter(text, names, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The whole benchmark: sets found, methods described, pictures measured, results collected."""
+"""The whole benchmark: sets found, methods described, images measured, results collected."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 
 import torch
 
-from lsm.benchmark.datasets import ImageSet, find_set
-from lsm.benchmark.environment import code_hash, environment
 from lsm.benchmark.evaluate import Work, data_hash
 from lsm.benchmark.journal import Journal, row_key
 from lsm.benchmark.methods import Method, MethodInfo, MethodSpec, device_kind, parse_methods
-from lsm.benchmark.metrics import PROTOCOL
 from lsm.benchmark.processes import Assignment, Rank, run_all
 from lsm.benchmark.results import Results, Row
 from lsm.benchmark.settings import Settings
+from lsm.data.datasets import ImageSet, find_set
 from lsm.errors import InputError, OptionError
 from lsm.inference.device import pick_device
+from lsm.metrics.fidelity import PROTOCOL
+from lsm.profiling.environment import code_hash, environment
 
 log = logging.getLogger(__name__)
 
 Watcher = Callable[[list[Row], int], None]
-"""Called with the rows so far and the number there will be, once at the start and after each picture."""
+"""Called with the rows so far and the number there will be, once at the start and after each image."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Plan:
         methods: Methods as `lsm.benchmark.methods.parse_methods` reads them.
         report: Folder of the results, and of the journal by which a killed run goes on.
         settings: How the methods run.
-        limit: Pictures of each set at most; none for all.
+        limit: Images of each set at most; none for all.
         jobs: Processes on this machine.
-        crops: Pictures of each set and scale whose crops the report shows.
-        visual: Folder for all results as pictures; none to keep none.
+        crops: Images of each set and scale whose crops the report shows.
+        visual: Folder for all results as images; none to keep none.
         fresh: Whether to measure everything anew.
     """
 
@@ -73,7 +73,7 @@ def run(plan: Plan, rank: Rank | None = None, watcher: Watcher | None = None) ->
         The results of all processes, rows in the plan's order.
 
     Raises:
-        InputError: If a set or picture is missing or damaged.
+        InputError: If a set or image is missing or damaged.
         OptionError: If the plan is wrong.
         CheckpointError: If weights cannot be read.
     """
@@ -112,7 +112,7 @@ def _find_sets(plan: Plan) -> list[ImageSet]:
 def _list_work(
     plan: Plan, settings: Settings, sets: Sequence[ImageSet], methods: Sequence[tuple[MethodSpec, MethodInfo]]
 ) -> list[Assignment]:
-    """List every picture for every method, by scale, method and set."""
+    """List every image for every method, by scale, method and set."""
     hashes = {pair: data_hash(pair) for image_set in sets for pair in image_set.pairs}
     common = {
         "protocol": settings.protocol,
@@ -154,7 +154,7 @@ def _measure(plan: Plan, settings: Settings, work: Sequence[Assignment], rank: R
     rows = [_as(item, known[item.key]) for item, _ in work if item.key in known and item.is_kept()]
     done = {row.key for row in rows}
     if rows:
-        log.info("%d of %d pictures are taken from %s.", len(rows), len(work), plan.report)
+        log.info("%d of %d images are taken from %s.", len(rows), len(work), plan.report)
     watcher(rows, len(work))
     left = [item for item in work if item[0].key not in done]
     for row in run_all(left, settings, plan.jobs):
@@ -170,7 +170,7 @@ def _as(work: Work, row: Row) -> Row:
 
 
 def _describe(image_set: ImageSet, work: Sequence[Assignment]) -> dict[str, Any]:
-    """Say what a set was: how many pictures, which bytes, and where LR came from."""
+    """Say what a set was: how many images, which bytes, and where LR came from."""
     hashes = {item.pair: item.data for item, _ in work if item.image_set == image_set.name}
     digest = hashlib.sha256("".join(hashes[pair] for pair in image_set.pairs if pair in hashes).encode())
     return {

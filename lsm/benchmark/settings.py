@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lsm.benchmark.metrics import CHANNELS, Channel
 from lsm.errors import OptionError, unknown_name
 from lsm.inference.device import check_precision
+from lsm.metrics.fidelity import CHANNELS, Channel
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a figure depends on besides the network and the pictures.
+    """What a figure depends on besides the network and the images.
 
     Attributes:
-        channel: "y" or "rgb", see `lsm.benchmark.metrics.PROTOCOL`.
-        tile: Side of tiles in low-resolution pixels; 0 runs pictures whole, as the protocol asks.
+        channel: "y" or "rgb", see `lsm.metrics.fidelity.PROTOCOL`.
+        tile: Side of tiles in low-resolution pixels; 0 runs images whole, as the protocol asks.
         tile_overlap: Low-resolution pixels that neighbouring tiles share.
         precision: "fp32", "bf16" or "fp16".
         device: As `lsm.inference.device.pick_device` takes it.
         ensemble: Whether networks average over the 8 flips and turns; their labels then end in "+".
-        semantics: "paper" or "released" for LSM networks; none for what their weights say.
+        recurrence: "paper" or "official" for LSM networks; none for what their weights say.
     """
 
     channel: Channel = "y"
@@ -29,7 +29,7 @@ class Settings:
     precision: str = "fp32"
     device: str = "auto"
     ensemble: bool = False
-    semantics: str | None = None
+    recurrence: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values that nothing else checks before the run.
@@ -45,7 +45,7 @@ class Settings:
 
     @property
     def protocol(self) -> str:
-        """The protocol's name; everything that departs from whole pictures in fp32 is in it."""
+        """The protocol's name; everything that departs from whole images in fp32 is in it."""
         parts = [f"classical-sr-{self.channel}"]
         if self.tile:
             parts.append(f"tiled-{self.tile}-{self.tile_overlap}")

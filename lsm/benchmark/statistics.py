@@ -1,4 +1,4 @@
-"""Comparing two benchmarks picture by picture, with how sure one can be of the difference."""
+"""Comparing two benchmarks image by image, with how sure one can be of the difference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Interval:
     """A mean with its 95% interval.
 
     Attributes:
-        mean: The mean over the pictures.
+        mean: The mean over the images.
         low: Lower end.
         high: Upper end.
     """
@@ -45,12 +45,12 @@ class Comparison:
         second: Label in the second file.
         image_set: Name of the set.
         scale: Scale.
-        images: Names of the pictures compared.
+        images: Names of the images compared.
         psnr: Difference of each, dB.
         ssim: Difference of each.
         psnr_interval: Mean difference of PSNR and its interval.
         ssim_interval: Mean difference of SSIM and its interval.
-        left_out: Pictures in both files that were not compared, since the files measured had other bytes.
+        left_out: Images in both files that were not compared, since the files measured had other bytes.
     """
 
     first: str
@@ -66,11 +66,11 @@ class Comparison:
 
 
 def paired_bootstrap(differences: Sequence[float], draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Estimate how far the mean of paired differences may be off: the percentile bootstrap over pictures.
+    """Estimate how far the mean of paired differences may be off: the percentile bootstrap over images.
 
     Args:
-        differences: One for each picture, finite.
-        draws: How often the pictures are drawn anew, with replacement.
+        differences: One for each image, finite.
+        draws: How often the images are drawn anew, with replacement.
         seed: Of the drawing; the same differences give the same interval.
 
     Returns:
@@ -81,7 +81,7 @@ def paired_bootstrap(differences: Sequence[float], draws: int = DRAWS, seed: int
     """
     values = np.asarray(differences, np.float64)
     if not values.size or not np.isfinite(values).all():
-        raise InputError("A mean difference needs pictures, none of which only one of the two reproduces exactly.")
+        raise InputError("A mean difference needs images, none of which only one of the two reproduces exactly.")
     generator = np.random.default_rng(seed)
     drawn = [values[generator.integers(0, len(values), len(values))].mean() for _ in range(draws)]
     low, high = np.percentile(drawn, [2.5, 97.5])
@@ -106,7 +106,7 @@ def seeds_margin(differences: Sequence[float]) -> float:
 
 
 def compare(first: Results, second: Results, pairs: Sequence[tuple[str, str]] = ()) -> list[Comparison]:
-    """Compare two results on the pictures that both have.
+    """Compare two results on the images that both have.
 
     Args:
         first: The reference.
@@ -130,7 +130,7 @@ def compare(first: Results, second: Results, pairs: Sequence[tuple[str, str]] = 
             if found:
                 comparisons.append(found)
     if not comparisons:
-        raise InputError("The two results have no picture of the same set, scale and bytes in common.")
+        raise InputError("The two results have no image of the same set, scale and bytes in common.")
     return comparisons
 
 
@@ -161,7 +161,7 @@ def _compare_set(
     rows_a: dict[tuple[str, int, str], Row],
     rows_b: dict[tuple[str, int, str], Row],
 ) -> Comparison | None:
-    """Compare two methods on one set; none if no picture is the same in both."""
+    """Compare two methods on one set; none if no image is the same in both."""
     both = [name for name in rows_a if name[:2] == key and name in rows_b]
     same = [name for name in both if rows_a[name].data == rows_b[name].data]
     if not same:

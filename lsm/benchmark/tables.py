@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lsm.benchmark.datasets import PICTURES
 from lsm.benchmark.published import Published, counterpart
 from lsm.benchmark.results import Mean, Results, Row, means
+from lsm.data.datasets import IMAGES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +24,7 @@ class Line:
         scale: Scale.
         is_published: Whether the figures are printed ones rather than measured here.
         parameters: Learned numbers, if known.
-        multiply_adds: For an output of 1280×720, if known.
+        macs: For an output of 1280×720, if known.
         values: PSNR in dB and SSIM by the set's name.
     """
 
@@ -32,7 +32,7 @@ class Line:
     scale: int
     is_published: bool
     parameters: int | None
-    multiply_adds: int | None
+    macs: int | None
     values: dict[str, tuple[float, float]]
 
 
@@ -56,7 +56,7 @@ def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
     ]
     for method in results.methods:
         values = {mean.image_set: (mean.psnr, mean.ssim) for mean in measured.get((method.label, method.scale), [])}
-        lines.append(Line(method.label, method.scale, False, method.parameters, method.multiply_adds, values))
+        lines.append(Line(method.label, method.scale, False, method.parameters, method.macs, values))
     return sorted(lines, key=lambda line: (line.scale, not line.is_published))
 
 
@@ -71,15 +71,15 @@ def comparable(results: Results, row: Published) -> dict[str, tuple[float, float
     Returns:
         PSNR in dB and SSIM by the set's name.
     """
-    whole = {s["name"] for s in results.sets if s["scale"] == row.scale and s["images"] == PICTURES.get(s["name"])}
+    whole = {s["name"] for s in results.sets if s["scale"] == row.scale and s["images"] == IMAGES.get(s["name"])}
     on_luma = results.settings["channel"] == "y"
     return {name: value for name, value in row.values.items() if on_luma and name in whole}
 
 
 def set_title(results: Results, name: str) -> str:
-    """Give the heading of a set: its name, and how many of its pictures were measured where it is not all."""
+    """Give the heading of a set: its name, and how many of its images were measured where it is not all."""
     images = next(image_set["images"] for image_set in results.sets if image_set["name"] == name)
-    return name if PICTURES.get(name, images) == images else f"{name} ({images} of {PICTURES[name]})"
+    return name if IMAGES.get(name, images) == images else f"{name} ({images} of {IMAGES[name]})"
 
 
 def markdown(results: Results, rows: Sequence[Published]) -> str:
@@ -92,10 +92,10 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
         parts += ["† as published; all others were measured here.", ""]
     parts += _differences(results, lines, sets)
     parts += [
-        "Parameters in millions; multiply-adds in 10⁹ for an output of 1280×720; PSNR in dB / SSIM; best **bold**, "
+        "Parameters in millions; MACs in 10⁹ for an output of 1280×720; PSNR in dB / SSIM; best **bold**, "
         "second <u>underlined</u>.",
         "",
-        f"Pictures: {', '.join(f'{name} {counts[name]}' for name in sets)}. "
+        f"Images: {', '.join(f'{name} {counts[name]}' for name in sets)}. "
         f"LR: {', '.join(sorted({image_set['lr'] for image_set in results.sets}))}.",
         "",
         computed_with(results),
@@ -148,12 +148,12 @@ def millions(parameters: int | None) -> str:
 
 
 def _main_table(lines: Sequence[Line], sets: Sequence[str], titles: Sequence[str]) -> list[str]:
-    head = ["Method", "Scale", "Params", "Mult-adds", *titles]
+    head = ["Method", "Scale", "Params", "MACs", *titles]
     table = [_join(head), _join([":--", ":-:", "--:", "--:", *(":-:" for _ in sets)])]
     for line in lines:
         peers = [peer for peer in lines if peer.scale == line.scale]
         cells = [_cell(line, name, peers) for name in sets]
-        cost = f"{line.multiply_adds / 1e9:.1f}" if line.multiply_adds else "–"
+        cost = f"{line.macs / 1e9:.1f}" if line.macs else "–"
         label = f"{line.label} †" if line.is_published else line.label
         table.append(_join([label, f"×{line.scale}", millions(line.parameters), cost, *cells]))
     return table

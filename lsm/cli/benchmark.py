@@ -34,18 +34,18 @@ Models = Annotated[
 Report = Annotated[Path, typer.Option("--report", help="Folder of the results; a killed run goes on from it.")]
 Channel = Annotated[str, typer.Option("--channel", help="y (luma, the field's custom) or rgb.")]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Networks average 8 flips and turns; labels get a +.")]
-Tile = Annotated[int, typer.Option("--tile", help="Side of tiles in low-resolution pixels; 0: whole pictures.")]
+Tile = Annotated[int, typer.Option("--tile", help="Side of tiles in low-resolution pixels; 0: whole images.")]
 TileOverlap = Annotated[int, typer.Option("--tile-overlap", "--tile_overlap", help="Pixels that tiles share.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda (also cuda:1) or mps.")]
 Semantics = Annotated[
     str | None,
-    typer.Option("--semantics", help="paper or released, for LSM weights.", show_default="what the weights say"),
+    typer.Option("--recurrence", help="paper or official, for LSM weights.", show_default="what the weights say"),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", help="Only the first pictures of each set.", show_default=False)]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; torchrun splits the pictures too.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="Only the first images of each set.", show_default=False)]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes; torchrun splits the images too.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Threads of torch.", show_default="torch's own choice")]
-Crops = Annotated[int, typer.Option("--crops", help="Pictures of each set and scale whose crops the report shows.")]
+Crops = Annotated[int, typer.Option("--crops", help="Images of each set and scale whose crops the report shows.")]
 Visual = Annotated[Path | None, typer.Option("--visual", help="Save all results as PNG here.", show_default=False)]
 PublishedRows = Annotated[str, typer.Option("--published", help="Published methods to show, by commas; all, or none.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure everything anew, also what is already done.")]
@@ -64,7 +64,7 @@ def benchmark(
     tile_overlap: TileOverlap = 32,
     precision: Precision = "fp32",
     device: Device = "auto",
-    semantics: Semantics = None,
+    recurrence: Semantics = None,
     limit: Limit = None,
     jobs: Jobs = 1,
     threads: Threads = None,
@@ -80,9 +80,9 @@ def benchmark(
         raise OptionError("--data is missing: the folder in which the test sets are; see `lsm data`.")
     import torch
 
-    from lsm.benchmark.datasets import parse_scales
     from lsm.benchmark.runner import Plan
     from lsm.benchmark.settings import Settings
+    from lsm.data.datasets import parse_scales
 
     if threads is not None:
         if threads < 1:
@@ -104,7 +104,7 @@ def benchmark(
             precision=precision,
             device=device,
             ensemble=ensemble,
-            semantics=semantics,
+            recurrence=recurrence,
         ),
         limit=limit,
         jobs=jobs,
@@ -121,9 +121,9 @@ def diff(
     pair: Annotated[
         list[str], typer.Option("--pair", help="FIRST:SECOND, labels in the two files; may be repeated.")
     ] = [],  # noqa: B006  (typer reads it, nothing writes it)
-    images: Annotated[bool, typer.Option("--images/--no-images", help="List every picture.")] = True,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="List every image.")] = True,
 ) -> None:
-    """Compare two results picture by picture; differences are second minus first, with a 95% paired bootstrap."""
+    """Compare two results image by image; differences are second minus first, with a 95% paired bootstrap."""
     from rich.console import Console
 
     from lsm.benchmark.results import read_json
@@ -143,7 +143,7 @@ def diff(
     console.print(_summary_table(comparisons))
     left_out = sum(comparison.left_out for comparison in comparisons)
     if left_out:
-        console.print(f"{left_out} pictures are left out: the two runs measured files of other bytes.")
+        console.print(f"{left_out} images are left out: the two runs measured files of other bytes.")
 
 
 def register(app: typer.Typer) -> None:
@@ -169,7 +169,7 @@ def _run(plan: Plan, published: str) -> None:
     rows_to_show = select(published, plan.scales)
     console = Console(soft_wrap=True)
     bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
-    task = bar.add_task("pictures", total=None)
+    task = bar.add_task("images", total=None)
     with joined() as rank, log_shown(console, logging.WARNING if rank.index else logging.INFO):
         if rank.index:
             run(plan, rank)
@@ -198,7 +198,7 @@ def _image_table(comparison: Comparison) -> RenderableType:
     from rich.table import Table
 
     title = f"{comparison.image_set} ×{comparison.scale}: {comparison.second} − {comparison.first}"
-    table = Table("picture", title=title, title_justify="left")
+    table = Table("image", title=title, title_justify="left")
     for name in ("PSNR (dB)", "SSIM"):
         table.add_column(name, justify="right")
     for name, psnr, ssim in zip(comparison.images, comparison.psnr, comparison.ssim, strict=True):
@@ -210,7 +210,7 @@ def _summary_table(comparisons: list[Comparison]) -> RenderableType:
     from rich.table import Table
 
     table = Table("set", "scale", "models", title="Mean difference and its 95% interval", title_justify="left")
-    for name in ("pictures", "PSNR (dB)", "SSIM"):
+    for name in ("images", "PSNR (dB)", "SSIM"):
         table.add_column(name, justify="right")
     for item in comparisons:
         psnr, ssim = item.psnr_interval, item.ssim_interval

@@ -14,9 +14,9 @@ from lsm.cli.bars import progress_bars
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
-    from lsm.benchmark.datasets import ImageSet
     from lsm.data.catalog import Entry
     from lsm.data.check import Problem
+    from lsm.data.datasets import ImageSet
     from lsm.data.prepare import Prepared
 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes.", show_default="all cores")]
@@ -32,10 +32,10 @@ def check(
 ) -> None:
     """Check sets: unreadable files, wrong sizes, missing LR, and LR that shows something else or lies elsewhere.
 
-    Names the first bad picture and lists the others; leaves with 1 if there is any.
+    Names the first bad image and lists the others; leaves with 1 if there is any.
     """
-    from lsm.benchmark.datasets import find_set, pair_folders, parse_scales, set_names
     from lsm.data.check import check_set
+    from lsm.data.datasets import find_set, pair_folders, parse_scales, set_names
 
     wanted = parse_scales(scales)
     if low is not None:
@@ -58,7 +58,7 @@ def check(
         low_name = image_set.low_folder.relative_to(root) if image_set.low_folder and low is None else "none"
         about = f"LR {low_name}" if low is None else f"LR {low}"
         typer.echo(
-            f"{image_set.name} ×{image_set.scale}: {len(image_set.pairs)} pictures, {about}: "
+            f"{image_set.name} ×{image_set.scale}: {len(image_set.pairs)} images, {about}: "
             f"{len(mine) or 'no'} problem{'' if len(mine) == 1 else 's'}"
         )
         problems += mine
@@ -71,7 +71,7 @@ def check(
 
 
 def prepare(
-    source: Annotated[Path, typer.Argument(help="Folder of HR pictures; nothing in it is changed.")],
+    source: Annotated[Path, typer.Argument(help="Folder of HR images; nothing in it is changed.")],
     output: Annotated[Path, typer.Argument(help="Folder for HR, LR_bicubic/X… and the rest.")],
     scales: Annotated[str, typer.Option("--scales", "--scale", help="Scales of LR, by commas.")] = "2,3,4",
     sub_size: Annotated[
@@ -91,7 +91,7 @@ def prepare(
     jobs: Jobs = _CORES,
 ) -> None:
     """Make a folder ready: HR cropped to a multiple, MATLAB bicubic LR, sub-images, LMDB, meta_info; restartable."""
-    from lsm.benchmark.datasets import parse_scales
+    from lsm.data.datasets import parse_scales
     from lsm.data.prepare import Recipe
     from lsm.data.prepare import prepare as run
 
@@ -102,7 +102,7 @@ def prepare(
     if sub_overlap is not None:
         sub_step = sub_size - sub_overlap
     recipe = Recipe(tuple(parse_scales(scales)), sub_size, sub_size // 2 if sub_step is None else sub_step, template)
-    with _bar("pictures") as advance:
+    with _bar("images") as advance:
         prepared = run(source, output, recipe, jobs, overwrite, advance)
     folders = ["HR", *(f"LR_bicubic/X{scale}" for scale in recipe.scales)]
     folders += [f"{folder}_sub" for folder in folders] if sub_size else []
@@ -110,7 +110,7 @@ def prepare(
         typer.echo(_side_files(output, folder, prepared, lmdb))
     small = [entry.name for entry in prepared if sub_size and not any("_sub/" in file[0] for file in entry.files)]
     if small:
-        typer.echo(f"{len(small)} pictures are smaller than {sub_size} and give no sub-images: {', '.join(small[:5])}")
+        typer.echo(f"{len(small)} images are smaller than {sub_size} and give no sub-images: {', '.join(small[:5])}")
 
 
 def download(
@@ -142,9 +142,7 @@ def download(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
-    group = typer.Typer(
-        add_completion=False, no_args_is_help=True, help="Download, prepare and check sets of pictures."
-    )
+    group = typer.Typer(add_completion=False, no_args_is_help=True, help="Download, prepare and check sets of images.")
     for command in (check, prepare, download):
         group.command()(command)
     app.add_typer(group, name="data")
@@ -172,12 +170,12 @@ def _side_files(output: Path, folder: str, prepared: list[Prepared], lmdb: bool)
     write_meta_info(files, output / f"meta_info_{flat}.txt")
     made = [f"meta_info_{flat}.txt"]
     if lmdb and files:
-        # HR and LR of a picture must have the same key: that of HR.
+        # HR and LR of an image must have the same key: that of HR.
         twins = files_in(prepared, "HR_sub" if folder.endswith("_sub") else "HR")
         with _bar(f"{flat}.lmdb") as advance:
             write_lmdb(output, files, [Path(name).stem for name, _, _ in twins], output / f"{flat}.lmdb", advance)
         made.append(f"{flat}.lmdb")
-    return f"{output / folder}: {len(files)} pictures; {', '.join(made)}"
+    return f"{output / folder}: {len(files)} images; {', '.join(made)}"
 
 
 def _download(entries: list[Entry], root: Path, mirror: str | None, keep: bool) -> None:

@@ -21,13 +21,13 @@ def demo(
     ] = 7860,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda (also cuda:1) or mps.")] = "auto",
     max_megapixels: Annotated[
-        float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger pictures.", min=0.0001)
+        float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger images.", min=0.0001)
     ] = 16,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the default browser.")] = False,
 ) -> None:
-    """Serve a page on this machine: drop a picture, compare with bicubic by a slider, download the result.
+    """Serve a page on this machine: drop an image, compare with bicubic by a slider, download the result.
 
-    Nothing is sent elsewhere; pictures are deleted when the page is closed. Ctrl-C ends the server.
+    Nothing is sent elsewhere; images are deleted when the page is closed. Ctrl-C ends the server.
     """
     from lsm.demo.server import demo_server, end_signal
     from lsm.inference.device import pick_device

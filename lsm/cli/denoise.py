@@ -121,7 +121,7 @@ def denoise_train(
     synthetic: Annotated[float, typer.Option(help="Share of synthetic clean signals.")] = 0.0,
     simple: Annotated[float, typer.Option(help="Share of steady harmonics in white noise.")] = 0.0,
     network: Annotated[
-        str, typer.Option(help="causal (can be streamed), two-way (whole signals) or unet (waveform).")
+        str, typer.Option(help="causal (can be streamed), bidirectional (whole signals) or unet (waveform).")
     ] = "unet",
     settings: Annotated[str, typer.Option(help='The network\'s arguments as JSON, e.g. {"d_model": 96}.')] = "{}",
     seconds: Annotated[float, typer.Option(help="Length of the training signals.", min=0.1)] = 2.0,

@@ -6,9 +6,9 @@ import typer
 
 
 def doctor() -> None:
-    """Print versions, devices, the measured speed of each back end, and what each missing extra would bring."""
-    from lsm.benchmark.environment import environment
-    from lsm.inference import diagnosis
+    """Print versions, devices, the measured speed of each backend, and what each missing extra would bring."""
+    from lsm.profiling import doctor as diagnosis
+    from lsm.profiling.environment import environment
 
     places = diagnosis.devices()
     facts = environment(next(iter(places)))

@@ -18,7 +18,7 @@ Licence = Annotated[
     str | None, typer.Option("--licence", "--license", help="Licence of the weights.", show_default="what they state")
 ]
 Semantics = Annotated[
-    str | None, typer.Option("--semantics", help="What the recurrence computes.", show_default="what the weights say")
+    str | None, typer.Option("--recurrence", help="What the recurrence computes.", show_default="what the weights say")
 ]
 
 export = typer.Typer(name="export", help="Write a network for another program.", no_args_is_help=True)
@@ -30,28 +30,28 @@ def onnx(
     output: Output,
     precision: Precision = "fp32",
     licence: Licence = None,
-    semantics: Semantics = None,
+    recurrence: Semantics = None,
 ) -> None:
     """Write an ONNX file of dynamic height and width, compared with the network before it is written."""
     from lsm.export.onnx_file import export_onnx
     from lsm.weights import about_weights, load_model
 
     about = about_weights(model, licence=licence)
-    report = export_onnx(load_model(model, semantics), output, precision, about)
+    report = export_onnx(load_model(model, recurrence), output, precision, about)
     typer.echo(f"{output}: {report.size:,} bytes, {precision}, licence {report.metadata['licence']}")
-    if report.metadata["semantics"] == "released":
+    if report.metadata["recurrence"] == "official":
         typer.echo("The published implementation draws categories at random; the file takes the most probable ones.")
     for (height, width), value in report.differences.items():
         typer.echo(f"{width}×{height}: differs from the network by {value:.1e} at most")
 
 
 @export.command(name="torch")
-def saved_program(model: ModelName, output: Output, licence: Licence = None, semantics: Semantics = None) -> None:
+def saved_program(model: ModelName, output: Output, licence: Licence = None, recurrence: Semantics = None) -> None:
     """Write a saved program of torch.export, of dynamic height and width."""
     from lsm.export.program import export_program
     from lsm.weights import about_weights, load_model
 
-    size = export_program(load_model(model, semantics), output, about_weights(model, licence=licence))
+    size = export_program(load_model(model, recurrence), output, about_weights(model, licence=licence))
     typer.echo(f"{output}: {size:,} bytes")
 
 
@@ -62,7 +62,8 @@ def convert(
         str | None, typer.Option("--key", help="Which weights of a .pth with several.", show_default="params_ema")
     ] = None,
     naming: Annotated[
-        str, typer.Option("--naming", help="Of a .pth: lsm, released (the published names), or auto: as its semantics.")
+        str,
+        typer.Option("--naming", help="Of a .pth: lsm, official (the published names), or auto: as its recurrence."),
     ] = "auto",
     training_set: Annotated[
         str | None, typer.Option("--training-set", "--training_set", help="What it was trained on, for the header.")
@@ -79,7 +80,7 @@ def convert(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     typer.echo(
         f"{output}: {output.stat().st_size:,} bytes, {model.config.purpose}, {parameters:,} parameters, "
-        f"{model.config.semantics} semantics"
+        f"{model.config.recurrence} recurrence"
     )
 
 

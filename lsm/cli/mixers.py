@@ -20,10 +20,10 @@ def mixers(dim: Dim = 48, sizes: Sizes = "64,256", only: Only = "", device: Devi
     from rich.console import Console
     from rich.table import Table
 
-    from lsm.inference.complexity import human
     from lsm.inference.device import pick_device
-    from lsm.inference.mixer_cost import mixer_cost
     from lsm.mixers.registry import find_mixer, mixer_names
+    from lsm.profiling.complexity import human
+    from lsm.profiling.mixer_cost import mixer_cost
 
     try:
         sides = [int(side) for side in sizes.split(",")]
@@ -35,7 +35,7 @@ def mixers(dim: Dim = 48, sizes: Sizes = "64,256", only: Only = "", device: Devi
     place = pick_device(device)
     table = Table("mixer", "parameters", box=None)
     for side in sides:
-        table.add_column(f"mult-adds {side}²", justify="right")
+        table.add_column(f"MACs {side}²", justify="right")
     for side in sides:
         table.add_column(f"ms {side}²", justify="right")
     for heading in ("grows", "linear", "time a token"):
@@ -45,7 +45,7 @@ def mixers(dim: Dim = 48, sizes: Sizes = "64,256", only: Only = "", device: Devi
         table.add_row(
             name,
             f"{cost.parameters:,}",
-            *(human(count) for count in cost.multiply_adds),
+            *(human(count) for count in cost.macs),
             *(f"{1000 * seconds:.2f}" for seconds in cost.seconds),
             cost.growth,
             "yes" if cost.linear else "no",
@@ -58,7 +58,7 @@ def mixers(dim: Dim = 48, sizes: Sizes = "64,256", only: Only = "", device: Devi
         f"\n{dim} channels, default options, {place}, {torch.get_num_threads()} threads, torch {torch.__version__}.\n"
         "'grows' and 'linear' are by formula, in the number n of tokens; 'time a token' is measured: that of "
         f"{sides[-1]}² over that of {sides[0]}², 1 is linear.\n"
-        "A Fourier transform of n points counts as 2.5 n log₂ n multiply-adds, a real one as half of that."
+        "A Fourier transform of n points counts as 2.5 n log₂ n MACs, a real one as half of that."
     )
 
 

@@ -22,7 +22,7 @@ ModelName = Annotated[
     ),
 ]
 OutputSize = Annotated[
-    str, typer.Option("--output-size", "--output_size", help="WIDTHxHEIGHT of the enlarged image, in pixels.")
+    str, typer.Option("--output-size", "--output_size", help="WIDTHxHEIGHT of the upscaled image, in pixels.")
 ]
 Memory = Annotated[bool, typer.Option("--memory/--no-memory", help="Measure the peak memory by one run.")]
 Device = Annotated[str, typer.Option("--device", help="Where the memory is measured: auto, cpu, cuda or mps.")]
@@ -114,11 +114,11 @@ def info(
     memory: Memory = True,
     device: Device = "auto",
 ) -> None:
-    """Print what a network is and costs: parameters, multiply-adds with the scan counted, peak memory."""
-    from lsm.inference.complexity import complexity, forward_peak_memory, human
+    """Print what a network is and costs: parameters, MACs with the scan counted, peak memory."""
+    from lsm.image.io import printable
     from lsm.inference.device import pick_device
-    from lsm.inference.image_io import printable
     from lsm.inference.models import open_model
+    from lsm.profiling.complexity import complexity, forward_peak_memory, human
 
     if Path(model).suffix.lower() == ".onnx":
         return _onnx_info(model)
@@ -130,10 +130,10 @@ def info(
     width, height = (-(-int(side) // scale) for side in match.groups())
     cost = complexity(network, height, width)
     lines = {
-        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.semantics} semantics",
+        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence} recurrence",
         "parameters": f"{cost.parameters:,}",
         "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
-        "multiply-adds": f"{human(cost.multiply_adds)} (of these scans: {human(cost.scan_multiply_adds)})",
+        "MACs": f"{human(cost.macs)} (of these scans: {human(cost.scan_macs)})",
     }
     if memory:
         place = pick_device(device)
@@ -145,7 +145,7 @@ def info(
 
 def _onnx_info(name: str) -> None:
     """Print what an ONNX file says of itself; its operations cannot be counted."""
-    from lsm.inference.image_io import printable
+    from lsm.image.io import printable
     from lsm.inference.onnx_network import OnnxNetwork
 
     said = OnnxNetwork(name).metadata

@@ -1,4 +1,4 @@
-"""`lsm restore`: pictures in, the same pictures with less noise or fewer artefacts out."""
+"""`lsm restore`: images in, the same images with less noise or fewer artefacts out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from lsm.cli import picture_options as options
+from lsm.cli import image_options as options
+from lsm.cli.image_run import run_over_files
 from lsm.cli.optional_value import OptionalAddress
-from lsm.cli.picture_run import run_over_files
 from lsm.errors import OptionError
 
 Task = Annotated[str, typer.Option("--task", help="denoise (Gaussian noise of any strength) or jpeg (its artefacts).")]
@@ -45,14 +45,14 @@ def restore(
     ray: options.Ray = None,
     ray_cpus: options.RayCpus = None,
 ) -> None:
-    """Remove noise or JPEG artefacts from pictures; files, depths and exit codes as for `lsm upscale`."""
-    from lsm.inference.jobs import Naming
+    """Remove noise or JPEG artefacts from images; files, depths and exit codes as for `lsm upscale`."""
+    from lsm.batch.plan import Naming
+    from lsm.image.remote import any_path
     from lsm.inference.models import restoring_weights
     from lsm.inference.recipe import Recipe
-    from lsm.inference.remote import any_path
 
     if not (names := [*inputs, *more_inputs]):
-        raise OptionError("Which pictures? Name files, folders or globs: lsm restore photo.jpg --task denoise")
+        raise OptionError("Which images? Name files, folders or globs: lsm restore photo.jpg --task denoise")
     precision = options.precision_of(precision, fp32)
     # At scale 1 resampled transparency is the transparency itself.
     alpha, weights = "drop" if drop_alpha else "bicubic", restoring_weights(model, task)

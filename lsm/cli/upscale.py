@@ -1,12 +1,12 @@
-"""`lsm upscale`: pictures in, larger pictures out."""
+"""`lsm upscale`: images in, larger images out."""
 
 from __future__ import annotations
 
 import typer
 
-from lsm.cli import picture_options as options
+from lsm.cli import image_options as options
+from lsm.cli.image_run import run_over_files
 from lsm.cli.optional_value import OptionalAddress
-from lsm.cli.picture_run import run_over_files
 from lsm.errors import OptionError
 
 
@@ -32,17 +32,17 @@ def upscale(
     ray: options.Ray = None,
     ray_cpus: options.RayCpus = None,
 ) -> None:
-    """Upscale pictures: PNG, JPEG, WebP, TIFF, BMP, of 8 or 16 bits, grey or colour, with or without transparency.
+    """Upscale images: PNG, JPEG, WebP, TIFF, BMP, of 8 or 16 bits, grey or colour, with or without transparency.
 
     Exit code: 0 all done, 1 some files failed (they are named), 2 wrong usage, 130 interrupted.
     """
-    from lsm.inference.jobs import Naming
+    from lsm.batch.plan import Naming
+    from lsm.image.remote import any_path
     from lsm.inference.models import weights_for
     from lsm.inference.recipe import Recipe
-    from lsm.inference.remote import any_path
 
     if not (names := [*inputs, *more_inputs]):
-        raise OptionError("Which pictures? Name files, folders or globs: lsm upscale photo.jpg -o results")
+        raise OptionError("Which images? Name files, folders or globs: lsm upscale photo.jpg -o results")
     precision = options.precision_of(precision, fp32)
     naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
     recipe = Recipe(weights_for(model, scale), tile, tile_overlap, precision, device, ensemble, scale, alpha, seed)

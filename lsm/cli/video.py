@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsm.cli import picture_options as options
+from lsm.cli import image_options as options
 from lsm.cli.bars import progress_bars
 from lsm.cli.upscale import upscale
 from lsm.errors import OptionError
@@ -118,10 +118,10 @@ def upscale_video(
 def _open_source(source: str, fps: str | None) -> Source:
     """Open a video, or frames that --fps makes one of."""
     from lsm.video.file import VideoFile
-    from lsm.video.sequence import PictureSequence, find_frames, is_sequence, parse_rate
+    from lsm.video.sequence import ImageSequence, find_frames, is_sequence, parse_rate
 
     if is_sequence(source):
-        return PictureSequence(find_frames(source), parse_rate(fps or ""))
+        return ImageSequence(find_frames(source), parse_rate(fps or ""))
     if fps is not None:
         raise OptionError("--fps is for folders of frames; a video keeps its times.")
     return VideoFile(Path(source))
@@ -152,7 +152,7 @@ def _progress(settings: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_report(report: Report, output: Path, seconds: float) -> None:
-    from lsm.inference.image_io import printable
+    from lsm.image.io import printable
 
     made = (
         f"{report.frames} frames, {report.found} of them from a run before"

@@ -118,7 +118,7 @@ def _tar_opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
 
 
 def _checked(members: Iterator[Member], archive: Path) -> list[Member]:
-    """Look at all members; an archive that unpacks to far more than pictures can is refused before it is read on."""
+    """Look at all members; an archive that unpacks to far more than images can is refused before it is read on."""
     found, left = [], MOST_INFLATION * archive.stat().st_size + (64 << 20)
     for member in members:
         _check(member, archive)
@@ -127,7 +127,7 @@ def _checked(members: Iterator[Member], archive: Path) -> list[Member]:
         if left < 0 or len(found) > MOST_MEMBERS:
             raise InputError(
                 f"{archive}: refused, since it unpacks to more than {MOST_INFLATION} times its size, or holds more "
-                f"than {MOST_MEMBERS:,} files; sets of pictures do neither."
+                f"than {MOST_MEMBERS:,} files; sets of images do neither."
             )
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lsm.benchmark.datasets import canonical_name
+from lsm.data.datasets import canonical_name
 from lsm.errors import OptionError, unknown_name
 
 
@@ -73,14 +73,14 @@ def _div2k(name: str, md5: str, size: int | None = None, sha256: str | None = No
 
 
 _DIV2K_LICENCE = (
-    "For academic research only; the pictures were collected from the Internet and belong to their owners "
+    "For academic research only; the images were collected from the Internet and belong to their owners "
     "(data.vision.ee.ethz.ch/cvl/DIV2K)."
 )
 
 CATALOG = (
     Entry(
         "DIV2K",
-        "800 pictures for training and 100 for validation at 2K (Agustsson and Timofte, CVPRW 2017): HR.",
+        "800 images for training and 100 for validation at 2K (Agustsson and Timofte, CVPRW 2017): HR.",
         _DIV2K_LICENCE,
         (
             _div2k(
@@ -122,35 +122,35 @@ CATALOG = (
     ),
     Entry(
         "Flickr2K",
-        "2650 pictures at 2K, with bicubic LR at ×2, ×3 and ×4 (Lim et al., EDSR, CVPRW 2017).",
-        "No licence is stated; the pictures come from Flickr under their authors' terms. Custom: research.",
+        "2650 images at 2K, with bicubic LR at ×2, ×3 and ×4 (Lim et al., EDSR, CVPRW 2017).",
+        "No licence is stated; the images come from Flickr under their authors' terms. Custom: research.",
         (Archive(f"{_EDSR}Flickr2K.tar", md5="5d3f39443d5e9489bff8963f8f26cb03"),),
     ),
     Entry(
         "Set5",
-        "5 test pictures (Bevilacqua et al., BMVC 2012), as the authors of EDSR pack them, with MATLAB's LR.",
+        "5 test images (Bevilacqua et al., BMVC 2012), as the authors of EDSR pack them, with MATLAB's LR.",
         "No licence is stated. Custom: research.",
         (_BENCHMARK,),
         ("benchmark/Set5/",),
     ),
     Entry(
         "Set14",
-        "14 test pictures (Zeyde et al., 2010), as the authors of EDSR pack them, with MATLAB's LR.",
+        "14 test images (Zeyde et al., 2010), as the authors of EDSR pack them, with MATLAB's LR.",
         "No licence is stated. Custom: research.",
         (_BENCHMARK,),
         ("benchmark/Set14/",),
     ),
     Entry(
         "B100",
-        "The 100 test pictures of the Berkeley Segmentation Dataset (Martin et al., ICCV 2001), with MATLAB's LR.",
+        "The 100 test images of the Berkeley Segmentation Dataset (Martin et al., ICCV 2001), with MATLAB's LR.",
         "Non-commercial research and education (Berkeley Segmentation Dataset).",
         (_BENCHMARK,),
         ("benchmark/B100/",),
     ),
     Entry(
         "Urban100",
-        "100 pictures of buildings (Huang et al., CVPR 2015), with MATLAB's LR.",
-        "The pictures come from Flickr under Creative Commons licences of their authors. Custom: research.",
+        "100 images of buildings (Huang et al., CVPR 2015), with MATLAB's LR.",
+        "The images come from Flickr under Creative Commons licences of their authors. Custom: research.",
         (_BENCHMARK,),
         ("benchmark/Urban100/",),
     ),
@@ -159,7 +159,7 @@ CATALOG = (
         "109 pages of Japanese comics, one of each volume (Matsui et al., 2017).",
         "By permission of its owners only; academic use, no redistribution. Manga109-s, 87 volumes, for companies too.",
         how_to_get="Apply at http://www.manga109.org/en/download.html (the University of Tokyo answers within days); "
-        "put the 109 pictures into ROOT/Manga109/HR; the benchmark makes their LR, or `lsm data prepare` does.",
+        "put the 109 images into ROOT/Manga109/HR; the benchmark makes their LR, or `lsm data prepare` does.",
     ),
 )
 

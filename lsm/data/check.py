@@ -8,28 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm.benchmark.datasets import ImageSet, Pair, list_images, low_stems
-from lsm.benchmark.metrics import rgb_to_y
-from lsm.benchmark.resize import imresize
+from lsm.data.datasets import ImageSet, Pair, list_images, low_stems
 from lsm.data.parallel import in_order
 from lsm.errors import InputError
-from lsm.inference.image_io import read_rgb
+from lsm.image.io import read_rgb
+from lsm.image.resize import imresize
+from lsm.metrics.fidelity import rgb_to_y
 
 _REACH = 3  # largest shift looked for, in low-resolution pixels
 _SMALL = 24  # LR pixels of a side below which too little is left within the reach of all shifts
 _SHIFT_LIMIT = 0.3  # of a low-resolution pixel; resampling without antialiasing about another centre shifts by 0.375
 _LIKENESS_LIMIT = 0.8  # correlation with the bicubic LR; noise, blur and JPEG leave more
-_FLAT = 2.0  # standard deviation below which a picture has nothing to align
+_FLAT = 2.0  # standard deviation below which an image has nothing to align
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a picture.
+    """Something wrong with an image.
 
     Attributes:
         image_set: Name of the set.
         scale: Scale.
-        image: Name of the picture.
+        image: Name of the image.
         text: What is wrong, with the file's name.
     """
 
@@ -40,14 +40,14 @@ class Problem:
 
 
 def check_set(image_set: ImageSet, jobs: int = 1) -> Iterator[tuple[int, list[Problem]]]:
-    """Check every picture of a set.
+    """Check every image of a set.
 
     Args:
         image_set: The set; pairs may lack their LR.
         jobs: Processes.
 
     Yields:
-        After each picture the number of pictures done, and what is wrong with it; last, files of LR without HR.
+        After each image the number of images done, and what is wrong with it; last, files of LR without HR.
     """
     tasks = [(pair, image_set.scale, image_set.low_folder) for pair in image_set.pairs]
     done = 0
@@ -64,7 +64,7 @@ def check_set(image_set: ImageSet, jobs: int = 1) -> Iterator[tuple[int, list[Pr
 
 
 def check_pair(pair: Pair, scale: int, low_folder: Path | None = None) -> list[str]:
-    """Check one picture.
+    """Check one image.
 
     Args:
         pair: Its files.
@@ -126,10 +126,10 @@ def misalignment(high: np.ndarray, low: np.ndarray) -> str | None:
     return None
 
 
-def _moved(picture: np.ndarray, dy: int, dx: int) -> np.ndarray:
-    """Cut the inner part of a picture, looked at `(dy, dx)` further."""
-    height, width = picture.shape
-    return picture[_REACH + dy : height - _REACH + dy, _REACH + dx : width - _REACH + dx]
+def _moved(image: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """Cut the inner part of an image, looked at `(dy, dx)` further."""
+    height, width = image.shape
+    return image[_REACH + dy : height - _REACH + dy, _REACH + dx : width - _REACH + dx]
 
 
 def _error(expected: np.ndarray, given: np.ndarray, dy: int, dx: int) -> float:

@@ -1,4 +1,4 @@
-"""BasicSR's two side files of a folder of pictures: the list `meta_info`, and one LMDB instead of many files."""
+"""BasicSR's two side files of a folder of images: the list `meta_info`, and one LMDB instead of many files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from lsm.data.prepare import Prepared
 from lsm.errors import InputError, needs_extra
 from lsm.files import atomic_file
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
 
 _PAGE = 4096
-_BATCH = 200  # pictures a transaction: memory stays small, and so does the number of syncs
+_BATCH = 200  # images a transaction: memory stays small, and so does the number of syncs
 
 
 def files_in(prepared: Sequence[Prepared], folder: str) -> list[tuple[str, int, int]]:
@@ -54,7 +54,7 @@ def write_lmdb(
     Args:
         root: Folder to which the files' paths are relative.
         files: Path, height and width of each file.
-        keys: Key of each; HR and LR of a picture have the same.
+        keys: Key of each; HR and LR of an image have the same.
         path: The database, `NAME.lmdb`; replaced if it exists.
         progress: Called with the files done and all files.
 
@@ -65,11 +65,11 @@ def write_lmdb(
     with needs_extra("lmdb", "An LMDB needs the library lmdb"):
         import lmdb
     if len(set(keys)) < len(keys):
-        raise InputError(f"{path}: two pictures have the same key.")
+        raise InputError(f"{path}: two images have the same key.")
     for key in keys:
         if not _is_key(key):
             raise InputError(
-                f"{printable(key)}: the keys of an LMDB are texts of one line without dots; rename the picture, or "
+                f"{printable(key)}: the keys of an LMDB are texts of one line without dots; rename the image, or "
                 "leave --lmdb out."
             )
     part = path.with_name(f".{path.name}.part")

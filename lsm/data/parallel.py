@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from lsm.benchmark.pool import worker_pool
+from lsm.data.pool import worker_pool
 from lsm.errors import OptionError
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Pictures made ready for training and testing: HR cropped to a multiple, LR by MATLAB's bicubic, sub-images.
+"""Images made ready for training and testing: HR cropped to a multiple, LR by MATLAB's bicubic, sub-images.
 
     OUTPUT/HR/NAME.png                        cropped to a multiple of all scales
     OUTPUT/LR_bicubic/X4/NAMEx4.png
@@ -6,7 +6,7 @@
     OUTPUT/LR_bicubic/X4_sub/NAME_s001.png
     OUTPUT/meta_info_HR.txt                   and LMDB, see lsm/data/lmdb.py
 
-A run that was stopped goes on where it was: a journal lists every picture that is done, with all of its files.
+A run that was stopped goes on where it was: a journal lists every image that is done, with all of its files.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any
 
 import numpy as np
 
-from lsm.benchmark.datasets import list_images
-from lsm.benchmark.resize import imresize
+from lsm.data.datasets import list_images
 from lsm.data.parallel import in_order
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
-from lsm.inference.image_io import read_rgb, write_image
+from lsm.image.io import read_rgb, write_image
+from lsm.image.resize import imresize
 
 JOURNAL = ".prepared.jsonl"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make of each picture.
+    """What to make of each image.
 
     Attributes:
         scales: Scales of LR.
@@ -73,7 +73,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture that is done.
+    """An image that is done.
 
     Attributes:
         name: File name of its source.
@@ -96,49 +96,49 @@ def prepare(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Prepared]:
-    """Prepare a folder of pictures, or what is left of it.
+    """Prepare a folder of images, or what is left of it.
 
     Args:
-        source: Folder of pictures; nothing in it is changed.
+        source: Folder of images; nothing in it is changed.
         output: Where the results go.
         recipe: What to make.
         jobs: Processes.
         overwrite: Whether to replace what another recipe has made there.
-        progress: Called with the pictures done and all pictures.
+        progress: Called with the images done and all images.
 
     Returns:
-        All pictures, in the order of their names.
+        All images, in the order of their names.
 
     Raises:
-        InputError: If a picture cannot be read or is too small, or the folders are the same.
+        InputError: If an image cannot be read or is too small, or the folders are the same.
         OptionError: If the output folder holds what another recipe made.
     """
-    pictures = list_images(source)
-    if not pictures:
-        raise InputError(f"{source}: holds no pictures.")
-    _check_names(pictures)
+    images = list_images(source)
+    if not images:
+        raise InputError(f"{source}: holds no images.")
+    _check_names(images)
     if source.resolve() in (output.resolve(), (output / "HR").resolve()):
         raise InputError(f"{source} would be written over; choose another output folder.")
     journal = _Journal(output, recipe, overwrite)
-    done = {path.name: entry for path in pictures if (entry := journal.finished(path))}
-    left = [path for path in pictures if path.name not in done]
+    done = {path.name: entry for path in images if (entry := journal.finished(path))}
+    left = [path for path in images if path.name not in done]
     for path in left:
         journal.forget(path.name)
     count = len(done)
-    for entry in in_order(prepare_picture, [(path, output, recipe) for path in left], jobs):
+    for entry in in_order(prepare_image, [(path, output, recipe) for path in left], jobs):
         journal.add(entry)
         done[entry.name] = entry
         count += 1
         if progress:
-            progress(count, len(pictures))
-    return [done[path.name] for path in pictures]
+            progress(count, len(images))
+    return [done[path.name] for path in images]
 
 
-def prepare_picture(source: Path, output: Path, recipe: Recipe) -> Prepared:
-    """Make everything of one picture.
+def prepare_image(source: Path, output: Path, recipe: Recipe) -> Prepared:
+    """Make everything of one image.
 
     Args:
-        source: The picture.
+        source: The image.
         output: The output folder.
         recipe: What to make.
 
@@ -146,15 +146,15 @@ def prepare_picture(source: Path, output: Path, recipe: Recipe) -> Prepared:
         What was made.
 
     Raises:
-        InputError: If the picture cannot be read, or is smaller than the multiple.
+        InputError: If the image cannot be read, or is smaller than the multiple.
     """
     state = source.stat()
-    picture = read_rgb(source)
+    image = read_rgb(source)
     multiple = recipe.multiple
-    height, width = (side // multiple * multiple for side in picture.shape[:2])
+    height, width = (side // multiple * multiple for side in image.shape[:2])
     if min(height, width) == 0:
-        raise InputError(f"{source}: {picture.shape[1]}×{picture.shape[0]} is smaller than {multiple}×{multiple}.")
-    high = picture[:height, :width]
+        raise InputError(f"{source}: {image.shape[1]}×{image.shape[0]} is smaller than {multiple}×{multiple}.")
+    high = image[:height, :width]
     files = [_write(output, f"HR/{source.stem}.png", high)]
     files += _write_subs(output, "HR_sub", source.stem, high, recipe, 1)
     for scale in recipe.scales:
@@ -183,7 +183,7 @@ def sub_positions(length: int, size: int, step: int) -> list[int]:
 
 
 def _write_subs(
-    output: Path, folder: str, stem: str, picture: np.ndarray, recipe: Recipe, scale: int
+    output: Path, folder: str, stem: str, image: np.ndarray, recipe: Recipe, scale: int
 ) -> list[tuple[str, int, int]]:
     """Cut sub-images out of HR (scale 1) or LR, at the same places of the scene."""
     if not recipe.sub_size:
@@ -191,32 +191,32 @@ def _write_subs(
     size, step = recipe.sub_size // scale, recipe.sub_step // scale
     places = [
         (top, left)
-        for top in sub_positions(picture.shape[0], size, step)
-        for left in sub_positions(picture.shape[1], size, step)
+        for top in sub_positions(image.shape[0], size, step)
+        for left in sub_positions(image.shape[1], size, step)
     ]
     return [
-        _write(output, f"{folder}/{stem}_s{number:03d}.png", picture[top : top + size, left : left + size])
+        _write(output, f"{folder}/{stem}_s{number:03d}.png", image[top : top + size, left : left + size])
         for number, (top, left) in enumerate(places, 1)
     ]
 
 
-def _write(output: Path, name: str, picture: np.ndarray) -> tuple[str, int, int]:
+def _write(output: Path, name: str, image: np.ndarray) -> tuple[str, int, int]:
     path = output / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, np.ascontiguousarray(picture))
-    return name, picture.shape[0], picture.shape[1]
+    write_image(path, np.ascontiguousarray(image))
+    return name, image.shape[0], image.shape[1]
 
 
-def _check_names(pictures: Sequence[Path]) -> None:
+def _check_names(images: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
-    for path in pictures:
+    for path in images:
         other = seen.setdefault(path.stem.lower(), path)
         if other is not path:
             raise InputError(f"{other} and {path.name} would both become {path.stem}.png; rename one of them.")
 
 
 class _Journal:
-    """Which pictures are done, and by which recipe; a line each, written when all of its files are there."""
+    """Which images are done, and by which recipe; a line each, written when all of its files are there."""
 
     def __init__(self, output: Path, recipe: Recipe, overwrite: bool) -> None:
         self._output = output
@@ -239,20 +239,20 @@ class _Journal:
             file.write(f"{json.dumps(head)}\n{entries}".encode())
 
     def finished(self, source: Path) -> Prepared | None:
-        """Return what was made of a picture, if it has not changed since and all of its files are there."""
+        """Return what was made of an image, if it has not changed since and all of its files are there."""
         entry, state = self._entries.get(source.name), source.stat()
         if entry is None or (entry.size, entry.mtime) != (state.st_size, state.st_mtime_ns):
             return None
         return entry if all((self._output / name).is_file() for name, _, _ in entry.files) else None
 
     def forget(self, name: str) -> None:
-        """Delete what was made of a picture."""
+        """Delete what was made of an image."""
         entry = self._entries.pop(name, None)
         for file, _, _ in entry.files if entry else ():
             (self._output / file).unlink(missing_ok=True)
 
     def add(self, entry: Prepared) -> None:
-        """Note that a picture is done."""
+        """Note that an image is done."""
         self._entries[entry.name] = entry
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(entry)) + "\n")

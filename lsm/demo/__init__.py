@@ -1,1 +1,1 @@
-"""The web demo, extra `demo`: the same upscaling as `lsm upscale`, with a picture to look at."""
+"""The web demo, extra `demo`: the same upscaling as `lsm upscale`, with an image to look at."""

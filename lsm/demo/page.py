@@ -12,11 +12,11 @@ import gradio as gr
 from lsm.demo.visits import Visits
 from lsm.demo.work import Choice, upscale_upload
 from lsm.errors import InputError, LSMError
+from lsm.image.encode import EXTENSIONS
 from lsm.inference.device import PRECISIONS
-from lsm.inference.encoding import EXTENSIONS
 
-QUEUE = 16  # visitors who may wait; one is served at a time, since one picture fills memory and processor
-TILES = [("auto: what fits the memory", "auto"), ("none: the picture whole", "0"), "64", "128", "256", "512"]
+QUEUE = 16  # visitors who may wait; one is served at a time, since one image fills memory and processor
+TILES = [("auto: what fits the memory", "auto"), ("none: the image whole", "0"), "64", "128", "256", "512"]
 SYSTEM_FONT = ("system-ui", "sans-serif")
 THEME = gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=SYSTEM_FONT, font_mono=("monospace",))
 STYLE = ".gradio-container {max-width: 1180px !important; margin: auto} footer {display: none !important}"
@@ -29,12 +29,12 @@ def build_page(visits: Visits, models: Sequence[str], device: str, max_pixels: i
         visits: Where files go.
         models: To choose from; the first is chosen at the start.
         device: Where networks run.
-        max_pixels: Larger pictures are refused.
+        max_pixels: Larger images are refused.
     """
     with gr.Blocks(title="LSM super-resolution", analytics_enabled=False, delete_cache=(600, 86400)) as page:
         gr.Markdown(
             "# LSM super-resolution\n"
-            f"Drop a picture of up to {max_pixels / 1e6:g} megapixels. It is upscaled on this machine, as by "
+            f"Drop an image of up to {max_pixels / 1e6:g} megapixels. It is upscaled on this machine, as by "
             "`lsm upscale`, and deleted when you close the page."
         )
         with gr.Row():
@@ -60,7 +60,7 @@ def build_page(visits: Visits, models: Sequence[str], device: str, max_pixels: i
 def _choices(models: Sequence[str]) -> tuple[gr.File, gr.Dropdown, gr.Slider, gr.Dropdown, gr.Radio, gr.Button]:
     """Make what a visitor chooses by, in the order in which `_upscaling` takes it, and the button to start."""
     return (
-        gr.File(label="Picture", file_types=list(EXTENSIONS), height=140, elem_id="upload"),
+        gr.File(label="Image", file_types=list(EXTENSIONS), height=140, elem_id="upload"),
         gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model"),
         gr.Slider(1, 8, value=4, step=0.5, label="Scale", elem_id="scale"),
         gr.Dropdown(TILES, value="auto", label="Tile", info="In pixels of the input.", elem_id="tile"),
@@ -93,7 +93,7 @@ def _upscaling(visits: Visits, device: str, max_pixels: int) -> Callable[..., tu
     ) -> tuple[Any, ...]:
         try:
             if file is None:
-                raise InputError("Which picture? Drop one first.")
+                raise InputError("Which image? Drop one first.")
             visits.note_upload(_visit(request), Path(file))
             progress(0, desc="Upscaling")
             outcome = upscale_upload(

@@ -59,7 +59,7 @@ def demo_server(
         host: Address to listen at; another one than this machine's own lets others in.
         port: To listen at; 0 for any that is free.
         device: Where networks run.
-        max_pixels: Larger pictures are refused.
+        max_pixels: Larger images are refused.
 
     Returns:
         The page's address.

@@ -1,4 +1,4 @@
-"""What the demo does with a picture that was dropped on it; nothing of the web here."""
+"""What the demo does with an image that was dropped on it; nothing of the web here."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from lsm.batch.plan import Naming, plan
+from lsm.batch.run import Watcher, upscale_files
 from lsm.errors import InputError
-from lsm.inference.batch import Watcher, upscale_files
-from lsm.inference.image_io import MAX_PIXELS, read_image, write_image
-from lsm.inference.jobs import Naming, plan
+from lsm.image.io import MAX_PIXELS, read_image, write_image
+from lsm.image.pixels import ImageData, to_depth
+from lsm.image.resample import resized
 from lsm.inference.models import open_network, weights_for
-from lsm.inference.picture import Picture, to_depth
 from lsm.inference.provenance import described, processing_note
-from lsm.inference.resampling import resized
 from lsm.inference.upscaler import Upscaler
 
 PREVIEW_SIDE = 4096
@@ -29,7 +29,7 @@ class Choice:
 
     Attributes:
         model: Embedded weights, a preset of theirs, or a file.
-        scale: Enlargement.
+        scale: Upscaling factor.
         tile: "auto", or a number of low-resolution pixels.
         precision: "fp32", "bf16" or "fp16".
     """
@@ -46,7 +46,7 @@ class Outcome:
 
     Attributes:
         result: The file to download, byte for byte what `lsm upscale` writes.
-        before: The picture enlarged by bicubic, as a PNG to look at.
+        before: The image upscaled by bicubic, as a PNG to look at.
         after: The result as a PNG of the same size.
         said: What was done, in two lines.
     """
@@ -66,14 +66,14 @@ def upscale_upload(
     max_pixels: int = MAX_PIXELS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
-    """Upscale one picture as `lsm upscale` does.
+    """Upscale one image as `lsm upscale` does.
 
     Args:
         source: The file as it was uploaded.
         folder: Empty; the result and what is shown of it are written there.
         choice: What the visitor chose.
         device: As `Upscaler` takes it.
-        max_pixels: Larger pictures are refused.
+        max_pixels: Larger images are refused.
         progress: Called with tiles done and all tiles.
 
     Raises:
@@ -102,20 +102,20 @@ def write_previews(source: Path, result: Path, folder: Path) -> tuple[Path, Path
     """Write what a browser shows: 8 bits, PNG, both of one size, at most `PREVIEW_SIDE` pixels a side.
 
     Args:
-        source: The low-resolution picture.
-        result: The enlarged one.
+        source: The low-resolution image.
+        result: The upscaled one.
         folder: For the two files.
 
     Returns:
-        The low-resolution picture enlarged by bicubic, and the result.
+        The low-resolution image upscaled by bicubic, and the result.
     """
     large = read_image(result, max_pixels=2**62)  # of our own making, so no bomb
     height, width = large.pixels.shape[:2]
     shrink = min(1.0, PREVIEW_SIDE / max(height, width))
     size = max(1, round(height * shrink)), max(1, round(width * shrink))
     paths = folder / "bicubic.preview.png", folder / "lsm.preview.png"
-    for picture, path in zip((read_image(source, max_pixels=2**62), large), paths, strict=True):
-        write_image(path, Picture(_shown(picture.pixels, *size), picture.icc_profile))
+    for image, path in zip((read_image(source, max_pixels=2**62), large), paths, strict=True):
+        write_image(path, ImageData(_shown(image.pixels, *size), image.icc_profile))
     return paths
 
 

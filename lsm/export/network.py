@@ -9,9 +9,9 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from lsm.arch import LSM
-from lsm.arch.squares import Squares
+from lsm.arch.pixel_unshuffle import Squares
 from lsm.errors import OptionError
-from lsm.export.squares import DynamicSquares
+from lsm.export.pixel_unshuffle import DynamicSquares
 from lsm.export.windows import DynamicWindowAttention, Plans
 from lsm.inference.device import PRECISIONS
 from lsm.mixers.window_attention import WindowAttention
@@ -26,8 +26,8 @@ EXPORTED_MIXERS = ("cml", "attention")
 def exportable(model: LSM, precision: str = "fp32") -> LSM:
     """Copy a network into one that can be exported, in eval mode on the CPU.
 
-    Networks in `released` semantics draw categories at random; the copy takes the most probable ones, so that a file
-    gives the same picture each time.
+    Networks in `official` recurrence draw categories at random; the copy takes the most probable ones, so that a file
+    gives the same image each time.
 
     Args:
         model: The network; it stays as it is.
@@ -61,7 +61,7 @@ def exportable(model: LSM, precision: str = "fp32") -> LSM:
 def trace(model: LSM) -> ExportedProgram:
     """Trace an exportable network with `torch.export`: (1, 3, H, W) → (1, 3, rH, rW), H and W dynamic, at least 2.
 
-    The scan is in it as `lsm::linear_scan`, by the back end "blocked", which runs wherever torch does.
+    The scan is in it as `lsm::linear_scan`, by the backend "blocked", which runs wherever torch does.
     """
     image = torch.zeros(1, model.config.in_chans, *EXAMPLE_SIZE)
     sides = ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)

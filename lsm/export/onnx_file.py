@@ -57,10 +57,10 @@ def export_onnx(
     about: Mapping[str, str] | None = None,
     sizes: Sequence[tuple[int, int]] = CHECK_SIZES,
 ) -> OnnxReport:
-    """Write a network as an ONNX file: input `image` (1, 3, H, W) in [0, 1], output `enlarged`, H and W dynamic.
+    """Write a network as an ONNX file: input `image` (1, 3, H, W) in [0, 1], output `upscaled`, H and W dynamic.
 
-    The scan and the stable sort are in it as standard operators, all numbers are real. Networks in `released` semantics
-    take the most probable category where they would draw one.
+    The scan and the stable sort are in it as standard operators, all numbers are real. Networks with the `official`
+    recurrence take the most probable category where they would draw one.
 
     Args:
         model: The network; it stays as it is.
@@ -113,7 +113,7 @@ def to_onnx(model: LSM, precision: str = "fp32") -> Any:
         exported = torch.onnx.export(
             program,
             input_names=["image"],
-            output_names=["enlarged"],
+            output_names=["upscaled"],
             opset_version=OPSET,
             custom_translation_table=translations(),
             verbose=False,
@@ -157,7 +157,7 @@ def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) ->
         "tile_multiple": str(window),
         "precision": precision,
         "bytes_per_pixel": str(round(need / side**2)),
-        "semantics": config.semantics,
+        "recurrence": config.recurrence,
         "categories": "argmax",
         "licence": about.get("licence", "not stated"),
         "sha256": state_hash(model),

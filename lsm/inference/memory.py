@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-CPU_SHARE, CPU_LIMIT = 0.25, 2 << 30  # a larger tile is no faster, and picture and canvas need memory too
+CPU_SHARE, CPU_LIMIT = 0.25, 2 << 30  # a larger tile is no faster, and image and canvas need memory too
 GPU_SHARE = 0.7  # the rest is for fragmentation and the workspaces of convolutions
 CGROUP = Path("/sys/fs/cgroup")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lsm.arch import LSM, PRESETS, create_model
 from lsm.arch.config import TASKS
 from lsm.errors import OptionError, unknown_name
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
 from lsm.inference.onnx_network import OnnxNetwork
 from lsm.weights import EMBEDDED, load_model
 
@@ -20,11 +20,11 @@ def weights_for(name: str | None, scale: float | None) -> str:
 
     Args:
         name: Embedded weights, a preset whose weights are embedded ("tiny"), or a file; none for the default.
-        scale: The enlargement wanted; none for the network's own.
+        scale: The scale wanted; none for the network's own.
 
     Returns:
         A name or path for `load_model`: for a preset the weights of the smallest scale that reaches the one wanted, so
-        that pictures are rather shrunk afterwards than blown up; ×4 if none is wanted.
+        that images are rather shrunk afterwards than blown up; ×4 if none is wanted.
     """
     variants = {match["variant"] for known in EMBEDDED if (match := _NAME.fullmatch(known))}
     variant = "tiny" if name is None else name

@@ -82,7 +82,7 @@ class OnnxNetwork(nn.Module):
         return self
 
     def forward(self, image: Tensor) -> Tensor:
-        """Enlarge one image.
+        """Upscale one image.
 
         Raises:
             MemoryError: If memory does not suffice.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
 from lsm.inference.upscaler import Upscaler
 
 

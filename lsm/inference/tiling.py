@@ -1,4 +1,4 @@
-"""Tiles of an image, and how the enlarged tiles become one image again; pure functions.
+"""Tiles of an image, and how the upscaled tiles become one image again; pure functions.
 
 Along each axis, tiles start on multiples of the network's window, so that its attention windows lie as in the whole
 image, and end at the image's border. Between two neighbours only the middle half of their overlap is blended; the outer
@@ -99,11 +99,11 @@ def spans(size: int, tile: int, overlap: int, multiple: int) -> list[Span]:
 
 
 def weights(span: Span, scale: int) -> Tensor:
-    """Give the weight of each enlarged pixel that a tile keeps: a raised cosine over the blended ends, else 1.
+    """Give the weight of each upscaled pixel that a tile keeps: a raised cosine over the blended ends, else 1.
 
     Args:
         span: The tile.
-        scale: Enlargement.
+        scale: Upscaling factor.
 
     Returns:
         (scale · (keep_stop - keep_start),) float32. Weights of neighbours add up to 1.
@@ -126,20 +126,20 @@ def count_tiles(height: int, width: int, tile: int, overlap: int, multiple: int)
 
 
 def blended_bands(
-    rows: list[Span], columns: list[Span], scale: int, enlarge: Callable[[Span, Span], Tensor]
+    rows: list[Span], columns: list[Span], scale: int, upscale: Callable[[Span, Span], Tensor]
 ) -> Iterator[tuple[int, Tensor]]:
-    """Enlarge tile by tile and give the image in finished bands from top to bottom.
+    """Upscale tile by tile and give the image in finished bands from top to bottom.
 
     Only one row of tiles and one blended strip are held, however tall the image is.
 
     Args:
         rows: Tiles along the height.
         columns: Tiles along the width.
-        scale: Enlargement.
-        enlarge: Gives the network's result for the tile at (row, column), (3, scale · h, scale · w) float32 on the CPU.
+        scale: Upscaling factor.
+        upscale: Gives the network's result for the tile at (row, column), (3, scale · h, scale · w) float32 on the CPU.
 
     Yields:
-        The first enlarged row of a band, and the band, (3, height of the band, scale · W) float32.
+        The first upscaled row of a band, and the band, (3, height of the band, scale · W) float32.
     """
     width = columns[-1].stop * scale
     strip = None
@@ -148,7 +148,7 @@ def blended_bands(
         top, bottom = ((edge - row.start) * scale for edge in (row.keep_start, row.keep_stop))
         for column in columns:
             left, right = ((edge - column.start) * scale for edge in (column.keep_start, column.keep_stop))
-            kept = enlarge(row, column)[:, top:bottom, left:right]
+            kept = upscale(row, column)[:, top:bottom, left:right]
             band[:, :, column.keep_start * scale : column.keep_stop * scale] += kept * weights(column, scale)
         band *= weights(row, scale)[:, None]
         if strip is not None:

@@ -1,4 +1,4 @@
-"""`Upscaler`: runs a network over pictures of any size, in tiles that fit the memory."""
+"""`Upscaler`: runs a network over images of any size, in tiles that fit the memory."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ import torch
 from torch import Tensor, nn
 
 from lsm.errors import CheckpointError, InputError, OptionError, unknown_name
-from lsm.inference import resampling
+from lsm.image import resample as resampling
+from lsm.image.pixels import ImageData, from_tensor, to_tensor
 from lsm.inference.device import check_precision, computing, pick_device, seeded
 from lsm.inference.memory import budget, fitting_tile, is_out_of_memory, peak_memory, release
-from lsm.inference.picture import Picture, from_tensor, to_tensor
 from lsm.inference.tiling import Span, blended_bands, check_tile, count_tiles, spans
 
 ALPHA = ("model", "bicubic", "drop")
 Progress = Callable[[int, int], None]
-"""Called after each tile with the tiles done and all tiles of the picture; it starts anew if memory ran out."""
+"""Called after each tile with the tiles done and all tiles of the image; it starts anew if memory ran out."""
 
 log = logging.getLogger(__name__)
 
 
 class Upscaler:
-    """Enlarge pictures with a network.
+    """Upscale images with a network.
 
-    The same picture gives the same bits on one device at one tile size, whatever is upscaled before it: nothing is
-    batched, and every tile starts from the same seed. A network that looks at the whole picture, as LSM's scan does,
+    The same image gives the same bits on one device at one tile size, whatever is upscaled before it: nothing is
+    batched, and every tile starts from the same seed. A network that looks at the whole image, as LSM's scan does,
     gives slightly other results in tiles.
 
     Args:
         model: Takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple`
             (what attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
-        tile: Side of a tile in low-resolution pixels, rounded down to a multiple of the window; 0 runs pictures whole;
-            "auto" takes one that fits the memory there is now, and pictures of no more pixels than that run whole.
+        tile: Side of a tile in low-resolution pixels, rounded down to a multiple of the window; 0 runs images whole;
+            "auto" takes one that fits the memory there is now, and images of no more pixels than that run whole.
         tile_overlap: Low-resolution pixels that neighbouring tiles share at least.
         precision: "fp32", "bf16" or "fp16". A tile that is not finite in the latter is computed again in fp32.
         device: "auto", "cpu", "cuda", "cuda:1", "mps" or a torch device.
         ensemble: Average the results of the 8 flips and quarter turns: better, and eight times slower.
-        scale: Enlargement of pictures, the network's own by default; to another one its result is resampled (bicubic).
-        alpha: How transparency is enlarged: "model", "bicubic", or "drop" to leave it out.
-        seed: Of the random numbers that some networks draw, see `LSMConfig.semantics`.
+        scale: What the user wants, the network's own by default; to another one its result is resampled (bicubic).
+        alpha: How transparency is upscaled: "model", "bicubic", or "drop" to leave it out.
+        seed: Of the random numbers that some networks draw, see `LSMConfig.recurrence`.
 
     Raises:
         OptionError: On a wrong value.
@@ -78,12 +78,12 @@ class Upscaler:
         self.alpha, self.seed = alpha, seed
         self.auto = tile == "auto"
         self.tile_overlap = tile_overlap
-        # Read once: the choice must not depend on the pictures that came before.
+        # Read once: the choice must not depend on the images that came before.
         self._budget = budget(self.device)
         self._tile = None if self.auto else check_tile(_whole_number(tile), tile_overlap, self.window)
 
     def __call__(self, image: str | os.PathLike[str] | np.ndarray, progress: Progress | None = None) -> np.ndarray:
-        """Enlarge a picture.
+        """Upscale an image.
 
         Args:
             image: A file, or an array (H, W) or (H, W, 1-4), uint8 or uint16: grey, grey and alpha, RGB, RGBA.
@@ -93,39 +93,39 @@ class Upscaler:
             An array of the same type and number of axes; for a file, of the file's depth, (H, W) if it is grey.
 
         Raises:
-            InputError: If the file or array is no picture, or memory does not suffice.
+            InputError: If the file or array is no image, or memory does not suffice.
         """
         if not isinstance(image, np.ndarray):
-            from lsm.inference.image_io import read_image
+            from lsm.image.io import read_image
 
-            pixels = self.upscale_picture(read_image(image), progress).pixels
+            pixels = self.upscale_image(read_image(image), progress).pixels
             return pixels[..., 0] if pixels.shape[2] == 1 else pixels
-        picture = Picture(image[..., None] if image.ndim == 2 else image)
-        pixels = self.upscale_picture(picture, progress).pixels
+        data = ImageData(image[..., None] if image.ndim == 2 else image)
+        pixels = self.upscale_image(data, progress).pixels
         return pixels[..., 0] if image.ndim == 2 else pixels
 
-    def upscale_picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
-        """Enlarge a picture with its depth, channels and metadata kept.
+    def upscale_image(self, image: ImageData, progress: Progress | None = None) -> ImageData:
+        """Upscale an image with its depth, channels and metadata kept.
 
         Raises:
             InputError: If memory does not suffice.
         """
-        pixels, alpha = picture.colour, None
-        if picture.has_alpha and self.alpha != "drop":
-            alpha = picture.pixels[..., -1:]
+        pixels, alpha = image.colour, None
+        if image.has_alpha and self.alpha != "drop":
+            alpha = image.pixels[..., -1:]
             pixels = resampling.fill_hidden_colours(pixels, alpha[..., 0])
         by_model = alpha is not None and self.alpha == "model" and alpha.min() != alpha.max()
         passes = 2 if by_model else 1
-        result = [self._enlarge(pixels, _part(progress, 0, passes))]
+        result = [self._upscale_pixels(pixels, _part(progress, 0, passes))]
         if alpha is not None and by_model:
-            result.append(self._enlarge(alpha, _part(progress, 1, passes), is_alpha=True))
+            result.append(self._upscale_pixels(alpha, _part(progress, 1, passes), is_alpha=True))
         elif alpha is not None:
             height, width = result[0].shape[:2]
             result.append(resampling.resized(alpha, height, width, alpha.dtype))
-        return picture.with_pixels(result[0] if len(result) == 1 else np.concatenate(result, axis=2))
+        return image.with_pixels(result[0] if len(result) == 1 else np.concatenate(result, axis=2))
 
     def upscale_tensor(self, image: Tensor, progress: Progress | None = None) -> Tensor:
-        """Enlarge a tensor by the network's own scale.
+        """Upscale a tensor by the network's own scale.
 
         Args:
             image: (1, 3, H, W), values in [0, 1], on any device.
@@ -173,15 +173,15 @@ class Upscaler:
         return peak_memory(lambda: self._network(image, self.precision), self.device) / side**2
 
     def tile_for(self, height: int, width: int) -> int:
-        """Give the tile size with which a picture of H×W is first tried; 0 for whole."""
+        """Give the tile size with which an image of H×W is first tried; 0 for whole."""
         return 0 if self.auto and height * width <= self.max_tile**2 else self.max_tile
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Give height and width of the result for a picture of H×W."""
+        """Give height and width of the result for an image of H×W."""
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
-    def _enlarge(self, pixels: np.ndarray, progress: Progress | None, is_alpha: bool = False) -> np.ndarray:
-        """Enlarge (H, W, 1) or (H, W, 3) integers by `self.scale`."""
+    def _upscale_pixels(self, pixels: np.ndarray, progress: Progress | None, is_alpha: bool = False) -> np.ndarray:
+        """Upscale (H, W, 1) or (H, W, 3) integers by `self.scale`."""
         height, width, channels = pixels.shape
         scale = self.model_scale
         resample = self.scale != scale
@@ -210,7 +210,7 @@ class Upscaler:
         store: Callable[[int, Tensor], None],
         progress: Progress | None,
     ) -> None:
-        """Enlarge band by band; when memory runs out, begin again with half the tile."""
+        """Upscale band by band; when memory runs out, begin again with half the tile."""
         tile = self.tile_for(height, width)
         smallest = 2 * self.window
         while True:
@@ -233,11 +233,11 @@ class Upscaler:
     def _bands(
         self, height: int, width: int, tile: int, cut: Callable[[Span, Span], Tensor], progress: Progress | None
     ) -> Iterator[tuple[int, Tensor]]:
-        """Enlarge in one tile size."""
+        """Upscale in one tile size."""
         grid = (tile, min(self.tile_overlap, tile // 2), self.window)
         total, done, overflowed = count_tiles(height, width, *grid), 0, False
 
-        def enlarge(row: Span, column: Span) -> Tensor:
+        def run_tile(row: Span, column: Span) -> Tensor:
             nonlocal done, overflowed
             image = cut(row, column)
             result = self._network(image, self.precision)
@@ -253,12 +253,12 @@ class Upscaler:
                 progress(done, total)
             return result
 
-        yield from blended_bands(spans(height, *grid), spans(width, *grid), self.model_scale, enlarge)
+        yield from blended_bands(spans(height, *grid), spans(width, *grid), self.model_scale, run_tile)
 
     def _network(self, tile: Tensor, precision: str) -> Tensor:
         """Run the network, or the mean of its 8 flipped and turned runs, over one tile."""
         training = self.model.training
-        # Asked first, since switching every module twice takes a noticeable part of a small picture's time.
+        # Asked first, since switching every module twice takes a noticeable part of a small image's time.
         switch = any(module.training for module in self.model.modules())
         if switch:
             self.model.eval()
@@ -294,7 +294,7 @@ def _whole_number(tile: int | str) -> int:
 
 
 def _part(progress: Progress | None, index: int, parts: int) -> Progress | None:
-    """Let the passes over one picture, of the same number of tiles each, count as one."""
+    """Let the passes over one image, of the same number of tiles each, count as one."""
     if progress is None:
         return None
     return lambda done, total: progress(index * total + done, parts * total)

@@ -8,7 +8,7 @@ from lsm.arch import LSM, LSMConfig
 from lsm.arch.network import CONFIG_KEY
 from lsm.errors import needs_extra
 from lsm.weights import build
-from lsm.weights.keys import is_released
+from lsm.weights.keys import is_official
 
 if TYPE_CHECKING:
     from spandrel import ArchRegistry, ImageModelDescriptor
@@ -17,7 +17,7 @@ ID = "LSM"
 
 
 def install(registry: ArchRegistry | None = None) -> None:
-    """Let spandrel's `ModelLoader` recognise LSM, in our files and in released ones; calling it again changes nothing.
+    """Let spandrel's `ModelLoader` recognise LSM, in our files and in official ones; calling it again changes nothing.
 
     Args:
         registry: spandrel's main one by default, which all loaders share.
@@ -36,14 +36,14 @@ def install(registry: ArchRegistry | None = None) -> None:
             return describe(build(state_dict), self)
 
     registry = MAIN_REGISTRY if registry is None else registry
-    # Some architectures take released LSM files for their own, so this one, which knows all its names, comes first.
+    # Some architectures take official LSM files for their own, so this one, which knows all its names, comes first.
     others = tuple(support.architecture.id for support in registry)
     registry.add(ArchSupport.from_architecture(LSMArchitecture(), before=others), ignore_duplicates=True)
 
 
 def detect(state: dict[str, Any]) -> bool:
-    """Say whether a state dict is LSM's, in our names or in the released ones."""
-    if is_released(state):
+    """Say whether a state dict is LSM's, in our names or in the official ones."""
+    if is_official(state):
         return "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight" in state and "before_RG.1.weight" in state
     return CONFIG_KEY in state and "shallow.weight" in state and "groups.0.blocks.0.gamma" in state
 
@@ -61,7 +61,7 @@ def describe(model: LSM, architecture: Any) -> ImageModelDescriptor[LSM]:
         model.state_dict(),
         architecture=architecture,
         purpose="SR" if config.task == "sr" else "Restoration",
-        tags=[f"{config.embed_dim}dim", f"{len(config.depths)}x{max(config.depths)}", config.semantics, config.task],
+        tags=[f"{config.embed_dim}dim", f"{len(config.depths)}x{max(config.depths)}", config.recurrence, config.task],
         # Measured with tiny-x4 on Set5: in float16 a value is off by 0.002 at most, half a step of 8 bits, in bfloat16
         # by 0.012. The scan computes in float32 in any case.
         supports_half=True,
@@ -77,8 +77,8 @@ def describe(model: LSM, architecture: Any) -> ImageModelDescriptor[LSM]:
 def looks_at_whole_image(config: LSMConfig) -> bool:
     """Say whether distant pixels matter: through a recurrence along the image or another global mixer.
 
-    In `released` semantics the recurrence runs over the images of a batch, of which there is one.
+    In `official` recurrence the recurrence runs over the images of a batch, of which there is one.
     """
-    if config.placement == "attention" or config.mixer == "attention" or config.semantics == "released":
+    if config.placement == "attention" or config.mixer == "attention" or config.recurrence == "official":
         return False
     return config.mixer != "cml" or config.transition != "none"

@@ -47,12 +47,12 @@ def sequence_attention(
     height: int = 8,
     width: int = 16,
     shifted: bool = False,
-    position_dim: int = 8,
+    pos_dim: int = 8,
 ) -> nn.Module:
     """Build window attention; a sequence is folded into rows of the longer side of the windows.
 
     Half of the channels attend to `height`·`width` neighbours, the other half to as many in a longer stretch.
     """
     heads = max(count for count in range(2, max(2, num_heads) + 1, 2) if dim % count == 0 or count == 2)
-    mixer = WindowAttention(dim, heads, (height, width), shifted, position_dim)
+    mixer = WindowAttention(dim, heads, (height, width), shifted, pos_dim)
     return FoldedSequence(mixer, max(height, width)) if sequence else mixer

@@ -1,4 +1,4 @@
-"""One picture, two layouts: an image (B, C, H, W) and its tokens (B, H·W, C) in raster order."""
+"""One image, two layouts: an image (B, C, H, W) and its tokens (B, H·W, C) in raster order."""
 
 from __future__ import annotations
 

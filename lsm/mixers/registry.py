@@ -14,21 +14,21 @@ from torch import nn
 from lsm.errors import OptionError, unknown_name
 from lsm.mixers.adapters import sequence_attention, sequence_cml
 from lsm.mixers.base import MixerProperties
-from lsm.mixers.filters import AdaptiveGlobalFilter, GlobalFilterMixing, GlobalFilterMixing2D
-from lsm.mixers.fno import AFNOMixing, FNOBlock, FourierNeuralOperator, SpectralConv1d, SpectralConv2d
-from lsm.mixers.fourier import FourierMixing, FourierMixing1D, RealFourierMixing, SeparableFourierMixing
-from lsm.mixers.linear_attention import KernelAttention, PerformerAttention, SpectralAttention
 from lsm.mixers.semantic_lru import SemanticLRU
 from lsm.mixers.spatial_lru import SpatialLRU
-from lsm.mixers.spectral_attention import (
+from lsm.mixers.window_attention import WindowAttention
+from lsm.mixers.zoo.filters import AdaptiveGlobalFilter, GlobalFilterMixing, GlobalFilterMixing2D
+from lsm.mixers.zoo.fno import AFNOMixing, FNOBlock, FourierNeuralOperator, SpectralConv1d, SpectralConv2d
+from lsm.mixers.zoo.fourier import FourierMixing, FourierMixing1D, RealFourierMixing, SeparableFourierMixing
+from lsm.mixers.zoo.linear_attention import KernelAttention, PerformerAttention, SpectralAttention
+from lsm.mixers.zoo.spectral_attention import (
     DCTAttention,
     DSTAttention,
     HadamardAttention,
     LSTAttention,
     MixedSpectralAttention,
 )
-from lsm.mixers.wavelet_mixing import WaveletMixing, WaveletMixing2D
-from lsm.mixers.window_attention import WindowAttention
+from lsm.mixers.zoo.wavelet_mixing import WaveletMixing, WaveletMixing2D
 from lsm.typecheck import check_type
 
 

@@ -82,12 +82,12 @@ class WindowAttention(nn.Module):
         num_heads: Heads in all; each half has `num_heads // 2`.
         split_size: (h, w).
         shifted: Shift the windows by half their size.
-        position_dim: Width of the MLP of the position bias.
+        pos_dim: Width of the MLP of the position bias.
     """
 
     properties = MixerProperties(LINEAR)
 
-    def __init__(self, dim: int, num_heads: int, split_size: Size, shifted: bool, position_dim: int) -> None:
+    def __init__(self, dim: int, num_heads: int, split_size: Size, shifted: bool, pos_dim: int) -> None:
         super().__init__()
         h, w = split_size
         self.heads = num_heads // 2
@@ -98,9 +98,7 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
         self.local = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
-        self.bias = nn.ModuleList(
-            DynamicPositionBias(position_dim, self.heads, window, shifted) for window in self.windows
-        )
+        self.bias = nn.ModuleList(DynamicPositionBias(pos_dim, self.heads, window, shifted) for window in self.windows)
 
     def forward(self, tokens: Tensor, size: Size) -> Tensor:
         """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""

@@ -20,16 +20,18 @@ SEPARATED = -100.0
 
 
 def _kept(function: Callable[..., Kept]) -> Callable[..., Kept]:
-    """Keep the results of a function of a window; a compiled graph takes them as constants."""
+    """Keep the results of a function of a window; a compiled graph computes them itself.
+
+    Taken as constants they would be tensors from outside of the graph, and the guards of two blocks with windows of one
+    size would name one source twice, which torch 2.14 refuses in a training step.
+    """
     # What is kept may serve a training later, and inference tensors could not.
     cached = lru_cache(maxsize=32)(torch.inference_mode(False)(function))
 
     @wraps(function)
     def call(*args: Any) -> Kept:
-        return cached(*args)
+        return function(*args) if torch.compiler.is_compiling() else cached(*args)
 
-    # What torch.compiler.assume_constant_result does, which would import the whole compiler with this module.
-    call._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return call
 
 
@@ -162,7 +164,7 @@ def _last_written(places: Tensor, values: Tensor, count: int) -> Tensor:
     return values.new_empty(count + 1).scatter(0, places, values)[:count]
 
 
-@lru_cache(maxsize=16)  # the tiles of a picture have up to four sizes, and each takes two windows, shifted or not
+@lru_cache(maxsize=16)  # the tiles of an image have up to four sizes, and each takes two windows, shifted or not
 @torch.inference_mode(False)  # what is kept may serve a training later
 def _kept_rows(size: Size, window: Size, shifted: bool, batch: int, device: torch.device) -> WindowRows:
     return _place_windows(size, window, shifted, batch, device)

@@ -1,4 +1,4 @@
-"""The linear recurrence h_k = a_k h_{k-1} + b_k: one function, several back ends."""
+"""The linear recurrence h_k = a_k h_{k-1} + b_k: one function, several backends."""
 
 from lsm.scan.api import BACKENDS, linear_scan
 from lsm.scan.modulated import modulated_scan

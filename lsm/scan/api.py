@@ -1,4 +1,4 @@
-"""`linear_scan`: checks its arguments, picks a back end, and hands real planes to the operator."""
+"""`linear_scan`: checks its arguments, picks a backend, and hands real planes to the operator."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def linear_scan(
         is a pair, a complex tensor if one of them is complex, else real.
 
     Raises:
-        ValueError: On an unknown back end, one that cannot run where the tensors are, or a shape that does not fit.
+        ValueError: On an unknown backend, one that cannot run where the tensors are, or a shape that does not fit.
     """
     if backend != "auto" and backend not in BACKENDS:
-        raise ValueError(unknown_name("scan back end", backend, ["auto", *BACKENDS]))
+        raise ValueError(unknown_name("scan backend", backend, ["auto", *BACKENDS]))
     sequences = [a, b] if h0 is None else [a, b, h0]
     as_pair = any(isinstance(item, tuple) for item in sequences)
     is_complex = as_pair or any(item.is_complex() for item in sequences if isinstance(item, Tensor))
@@ -79,7 +79,7 @@ def linear_scan(
 
 
 def default_backend(device: torch.device) -> str:
-    """Name the fastest back end that is installed for a device."""
+    """Name the fastest backend that is installed for a device."""
     if device.type == "cuda" and HAS_TRITON:
         return "triton"
     return "numba" if device.type == "cpu" and HAS_NUMBA else "blocked"

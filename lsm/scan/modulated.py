@@ -51,16 +51,16 @@ def modulated_scan(
         y, (B, L, 2N), each token's where the token is, in the type of `drive`.
 
     Raises:
-        ValueError: On an unknown back end, or one that cannot run this.
+        ValueError: On an unknown backend, or one that cannot run this.
     """
     if backend == "auto":
         backend = _fastest((drive, memory, gates, *rotation)) if gates is not None and starts is None else "composed"
     if backend == "composed":
         return _compose(drive, memory, rotation, gates, order, reverse, starts)
     if backend not in MODULATED_BACKENDS:
-        raise ValueError(unknown_name("modulated scan back end", backend, ["auto", *MODULATED_BACKENDS]))
+        raise ValueError(unknown_name("modulated scan backend", backend, ["auto", *MODULATED_BACKENDS]))
     if gates is None or starts is not None:
-        raise ValueError(f"The {backend} modulated scan takes gates, and no starts; use the back end 'composed'.")
+        raise ValueError(f"The {backend} modulated scan takes gates, and no starts; use the backend 'composed'.")
     orders = order if order is None else order.view(-1, order.shape[-1])
     if backend == "numba":
         _check_loop((drive, memory, gates, *rotation))
@@ -69,7 +69,7 @@ def modulated_scan(
 
 
 def _fastest(tensors: tuple[Tensor, ...]) -> str:
-    """Name the back end for tensors that can be fused."""
+    """Name the backend for tensors that can be fused."""
     if tensors[0].is_cuda:
         return "fused" if HAS_TRITON else "composed"
     # A graph that torch captures may be exported, or run with gradients; the composition serves both.
@@ -91,7 +91,7 @@ def _wants_gradient(tensors: tuple[Tensor, ...]) -> bool:
 def _check_loop(tensors: tuple[Tensor, ...]) -> None:
     if not _loop_takes(tensors) or _wants_gradient(tensors):
         raise ValueError(
-            "The modulated scan's back end 'numba' takes float32 or float64 tensors of one type on CPUs, and has no "
+            "The modulated scan's backend 'numba' takes float32 or float64 tensors of one type on CPUs, and has no "
             "gradient; use 'composed'."
         )
 

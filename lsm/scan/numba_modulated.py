@@ -1,7 +1,7 @@
 """The modulated scan as one compiled loop for CPUs: gates, transitions and states are read or made where they are used.
 
 Tokens are fetched in the scan order, and each result is written where its token is: nothing is reordered, and besides
-the result no memory is needed. The multiplications and additions are those of `lsm.scan.modulated`'s back end
+the result no memory is needed. The multiplications and additions are those of `lsm.scan.modulated`'s backend
 "composed", in its order and not fused, so that both give the same bits. There is no gradient.
 """
 

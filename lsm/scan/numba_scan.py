@@ -2,7 +2,7 @@
 
 Each channel is the recurrence itself, step by step, in multiplications and additions that are not fused, so results do
 not depend on the number of threads, on how wide the processor's vectors are, or on the other channels. One thread is
-as fast as the memory, so there are no others; Python's lock is released meanwhile.
+as fast as the memory, so there are no others; Python's lock is official meanwhile.
 
 The package numba compiles the loops at their first call and keeps the machine code beside this file, or, where that
 folder cannot be written to, in the user's cache folder (or the one that `NUMBA_CACHE_DIR` names).
@@ -85,7 +85,7 @@ def scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes
     batch, length, width = b[0].shape
     if b[0].device.type != "cpu" or b[0].dtype not in (torch.float32, torch.float64):
         raise ValueError(
-            f"The scan back end 'numba' takes float32 and float64 on CPUs, not {b[0].dtype} on {b[0].device}."
+            f"The scan backend 'numba' takes float32 and float64 on CPUs, not {b[0].dtype} on {b[0].device}."
         )
     out = tuple(plane.new_empty(batch, length, width) for plane in b)
     if h0 is None:

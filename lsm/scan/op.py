@@ -25,7 +25,7 @@ HAS_NUMBA = importlib.util.find_spec("numba") is not None
 def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
     """Run the GPU kernels; they load only here, as Triton takes its time."""
     if not HAS_TRITON:
-        raise ValueError("The scan back end 'triton' needs the package triton; install it, or choose another back end.")
+        raise ValueError("The scan backend 'triton' needs the package triton; install it, or choose another backend.")
     from lsm.scan.triton_scan import scan_triton
 
     return scan_triton(a, b, h0, reverse)
@@ -34,7 +34,7 @@ def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Plan
 def _scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
     """Run the compiled loops; their compiler loads only here, as it takes its time."""
     if not HAS_NUMBA:
-        raise ValueError("The scan back end 'numba' needs the package numba: pip install 'lsm-sr[fast]'.")
+        raise ValueError("The scan backend 'numba' needs the package numba: pip install 'lsm-sr[fast]'.")
     from lsm.scan.numba_scan import scan_numba
 
     return scan_numba(a, b, h0, reverse)

@@ -1,4 +1,4 @@
-"""The plain time loop: the ground truth of every other back end, in any dtype, never optimised."""
+"""The plain time loop: the ground truth of every other backend, in any dtype, never optimised."""
 
 from __future__ import annotations
 

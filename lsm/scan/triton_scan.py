@@ -40,7 +40,7 @@ def require_kernels(device: torch.device) -> None:
     """
     if device.type != "cuda" and isinstance(states_kernel, triton.runtime.JITFunction):
         raise ValueError(
-            f"The scan back end 'triton' needs tensors on a CUDA device, not on {device}; choose another back end, "
+            f"The scan backend 'triton' needs tensors on a CUDA device, not on {device}; choose another backend, "
             "or set TRITON_INTERPRET=1 before Python starts to run its kernels, slowly, on the CPU."
         )
 

@@ -1,4 +1,4 @@
-"""Sequences of one dimension: the linear recurrent unit, and U-Nets of it and of its rivals."""
+"""Sequences of one dimension: the linear recurrent unit, and U-Nets of it and of its baselines."""
 
 from lsm.sequence.lru import LRU
 from lsm.sequence.lru_unet import LRUUNet

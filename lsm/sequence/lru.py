@@ -22,7 +22,7 @@ State = tuple[Tensor, Tensor]
 METHODS = ("auto", "scan", "fft")
 
 FFT_MOST_NUMBERS = 2**11 if HAS_NUMBA else 2**14
-"""Up to this many complex states B·L·N the FFT is the faster one on a CPU, as `scripts/speed/lru_paths.py` measures."""
+"""Up to this many complex states B·L·N the FFT is the faster one on a CPU, as `benchmarks/lru_paths.py` measures."""
 
 LEAST_DECAY = 2.0**-21
 """Least −log|λ|: a few float32 roundings, so that |λ| stays below 1 after them too."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lsm.errors import OptionError, unknown_name
+from lsm.sequence.baselines import AttentionMixer, ConvMixer, DilatedMixer
 from lsm.sequence.lru import LRU
-from lsm.sequence.rivals import AttentionMixer, ConvMixer, DilatedMixer
 
 Mixer = Callable[[int], nn.Module]
 """Makes a mixer of a width: a module (B, T, C) → (B, T, C)."""

@@ -10,13 +10,13 @@ from lsm.training.compat import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()
-def LSM(variant: str = "light", upscale: int = 4, semantics: str = "paper", **overrides: Any) -> nn.Module:
+def LSM(variant: str = "light", upscale: int = 4, recurrence: str = "paper", **overrides: Any) -> nn.Module:
     """Build the network from the keys of an option file's `network_g`.
 
     Args:
         variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.
         upscale: The scale r; 1 for restoration, with a `task`.
-        semantics: One of `lsm.arch.config.SEMANTICS`.
+        recurrence: One of `lsm.arch.config.RECURRENCES`.
         **overrides: Fields of `LSMConfig` that differ from the preset.
 
     Returns:
@@ -24,4 +24,4 @@ def LSM(variant: str = "light", upscale: int = 4, semantics: str = "paper", **ov
     """
     from lsm.arch import create_model
 
-    return create_model(variant, scale=upscale, semantics=semantics, **overrides)
+    return create_model(variant, scale=upscale, recurrence=recurrence, **overrides)

@@ -18,7 +18,7 @@ from lsm.arch.network import CONFIG_KEY
 from lsm.errors import CheckpointError
 from lsm.files import atomic_file
 from lsm.weights import read_checkpoint
-from lsm.weights.keys import from_released, is_released
+from lsm.weights.keys import from_official, is_official
 from lsm.weights.pth import load_pth
 
 STATES_KEPT = 3
@@ -55,7 +55,7 @@ def read_parameters(path: Path, key: str) -> dict[str, torch.Tensor]:
     """Read a network's weights, from any file that `lsm.weights` reads.
 
     Args:
-        path: The file; one in the released naming is renamed.
+        path: The file; one in the official naming is renamed.
         key: `"params"` or `"params_ema"`, which to prefer where the file has both.
 
     Returns:
@@ -65,8 +65,8 @@ def read_parameters(path: Path, key: str) -> dict[str, torch.Tensor]:
         CheckpointError: If the file cannot be read.
     """
     weights = read_checkpoint(path, key).state
-    if is_released(weights):
-        weights = from_released(weights)
+    if is_official(weights):
+        weights = from_official(weights)
     return {name: tensor for name, tensor in weights.items() if name != CONFIG_KEY}
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
-from lsm.benchmark.datasets import Pair, list_images, match_low
 from lsm.benchmark.evaluate import load_pair
+from lsm.data.datasets import Pair, list_images, match_low
 from lsm.errors import InputError
-from lsm.inference.picture import to_tensor
+from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
 
 IN_MEMORY_LIMIT = 2**31  # bytes of decoded images up to which `in_memory: auto` keeps a set

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lsm.benchmark.metrics import psnr, psnr_b, ssim
+from lsm.metrics.fidelity import psnr, psnr_b, ssim
 from lsm.training.compat import calculate_metric
 
 OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim, "calculate_psnrb": psnr_b}

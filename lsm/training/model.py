@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader
 
 from lsm.arch.network import CONFIG_KEY
 from lsm.errors import CheckpointError, LSMError, first_line
-from lsm.inference.image_io import write_image
-from lsm.inference.picture import from_tensor
+from lsm.image.io import write_image
+from lsm.image.pixels import from_tensor
 from lsm.inference.upscaler import Upscaler
 from lsm.mixers.base import TokenMixer
 from lsm.training import checkpoints

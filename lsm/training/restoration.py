@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsm.benchmark.datasets import Pair
-from lsm.benchmark.degradations import add_noise, compress, picture_generator, to_grey
-from lsm.inference.image_io import read_rgb
-from lsm.inference.picture import to_tensor
+from lsm.data.datasets import Pair
+from lsm.data.degradations import add_noise, compress, image_generator, to_grey
+from lsm.image.io import read_rgb
+from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY
 from lsm.training.data import ImagePairs, random_flips, random_patch
 
@@ -60,7 +60,7 @@ class DegradedImages(ImagePairs):
             choices = noise = np.random.default_rng(random.getrandbits(64))
         else:
             # Two, so that the noise does not depend on how many choices there are: it is that of the benchmark.
-            choices, noise = (picture_generator(name, self.opt["seed"]) for name in (f"{pair.name}/", pair.name))
+            choices, noise = (image_generator(name, self.opt["seed"]) for name in (f"{pair.name}/", pair.name))
         grey = bool(choices.random() < self.opt["grey"])
         image = to_grey(image) if grey else np.ascontiguousarray(image)
         degraded = self.degrade(image, grey, choices, noise)
@@ -94,7 +94,7 @@ class NoisyImages(DegradedImages):
 
 @DATASET_REGISTRY.register()
 class JpegImages(DegradedImages):
-    """Images compressed by JPEG; in training the grid of its blocks lies anywhere, as in a cropped picture.
+    """Images compressed by JPEG; in training the grid of its blocks lies anywhere, as in a cropped image.
 
     Args:
         opt: See `DegradedImages`; `quality`, 1 to 100, one value or a range to draw from evenly.

@@ -45,14 +45,14 @@ class ReproducibleSamples(Dataset):
         dataset: The dataset that crops and flips.
         seed: The training's seed.
         shuffle: Whether each epoch has its own order.
-        enlarge: How often an epoch holds each image.
+        upscale: How often an epoch holds each image.
     """
 
-    def __init__(self, dataset: Any, seed: int, shuffle: bool = True, enlarge: int = 1) -> None:
+    def __init__(self, dataset: Any, seed: int, shuffle: bool = True, upscale: int = 1) -> None:
         self.dataset = dataset
         self.seed = seed
         self.shuffle = shuffle
-        self.size = len(dataset) * enlarge
+        self.size = len(dataset) * upscale
 
     def __len__(self) -> int:
         """Return the length of one epoch; numbers go on beyond it."""
@@ -108,7 +108,7 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     """
     settings = options["datasets"]["train"]
     samples = ReproducibleSamples(
-        dataset, options["manual_seed"], settings["use_shuffle"], settings["dataset_enlarge_ratio"]
+        dataset, options["manual_seed"], settings["use_shuffle"], settings["dataset_upscale_ratio"]
     )
     batches = IterationBatches(
         start_iter,

@@ -46,7 +46,7 @@ class Colours:
         target.color_primaries, target.color_trc = self.primaries, self.transfer
 
 
-VIDEO_OF_PICTURES = Colours(BT709, LIMITED, primaries=BT709, transfer=BT709)
+VIDEO_OF_IMAGES = Colours(BT709, LIMITED, primaries=BT709, transfer=BT709)
 
 
 def stated_colours(context: VideoCodecContext) -> Colours:

@@ -1,4 +1,4 @@
-"""A video enlarged frame by frame: reading, the network and writing at the same time, and never anew from the start."""
+"""A video upscaled frame by frame: reading, the network and writing at the same time, and never anew from the start."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lsm.errors import OptionError
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
+from lsm.image.pixels import ImageData
 from lsm.inference.onnx_network import OnnxNetwork
-from lsm.inference.picture import Picture
 from lsm.inference.upscaler import Upscaler
 from lsm.video.colour import coded_colours
 from lsm.video.encoding import Encoding, Shape, coded_size
@@ -56,13 +56,13 @@ def upscale_video(
     segment: int = SEGMENT,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Enlarge a video.
+    """Upscale a video.
 
-    Frames are computed one by one, as pictures are. What is finished lies in segments in a hidden folder beside the
+    Frames are computed one by one, as images are. What is finished lies in segments in a hidden folder beside the
     target; the same call goes on there after a run that was stopped, whatever stopped it.
 
     Args:
-        source: A `VideoFile` or a `PictureSequence`.
+        source: A `VideoFile` or a `ImageSequence`.
         target: The video to make; its extension says the container.
         upscaler: Does the work. An automatic tile size is that of the first run.
         encoding: How to code the result.
@@ -108,13 +108,13 @@ def upscale_video(
 def _make_segments(
     source: Source, first: int, upscaler: Upscaler, writer: SegmentWriter, progress: Callable[[int, int], None]
 ) -> int:
-    """Enlarge all frames from number `first`; a few are in memory at a time. Give the number of all frames."""
+    """Upscale all frames from number `first`; a few are in memory at a time. Give the number of all frames."""
     count = first
     with ThreadPoolExecutor(1, "lsm-read") as reader, ThreadPoolExecutor(1, "lsm-write") as coder:
         writing: deque[Future[None]] = deque()
         try:
             for frame in _ahead(reader, source.frames(first)):
-                pixels = upscaler.upscale_picture(Picture(frame.pixels)).pixels
+                pixels = upscaler.upscale_image(ImageData(frame.pixels)).pixels
                 writing.append(coder.submit(writer.add, Frame(pixels, frame.pts, frame.duration)))
                 if len(writing) > _AHEAD:
                     writing.popleft().result()

@@ -118,7 +118,7 @@ class Shape:
     """What every frame of the larger video has in common.
 
     Attributes:
-        width: Of the coded picture.
+        width: Of the coded image.
         height: Likewise.
         pixel_format: FFmpeg's name.
         colours: What its numbers mean.
@@ -130,7 +130,7 @@ class Shape:
     colours: Colours
 
     def padded(self, pixels: np.ndarray) -> np.ndarray:
-        """Repeat the last row and column of (h, w, 3) where the coded picture, whose chroma is halved, is larger."""
+        """Repeat the last row and column of (h, w, 3) where the coded image, whose chroma is halved, is larger."""
         missing = self.height - pixels.shape[0], self.width - pixels.shape[1]
         if missing == (0, 0):
             return pixels

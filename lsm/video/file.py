@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lsm.errors import InputError
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
 from lsm.video.colour import stated_colours, to_rgb
 from lsm.video.source import Facts, Frame
 
@@ -31,7 +31,7 @@ _SLACK = 0.5  # seconds by which the last frame or sound may end before what the
 class VideoFile:
     """The first video stream of a file, a `Source`.
 
-    Frames are turned upright as the file asks, as pictures are. Sound belongs to them if the file has any.
+    Frames are turned upright as the file asks, as images are. Sound belongs to them if the file has any.
 
     Args:
         path: Of any container and codec that FFmpeg reads.
@@ -65,7 +65,7 @@ class VideoFile:
                 {name: text for name, text in container.metadata.items() if name in ("title", "artist", "comment")},
             )
             if first.interlaced_frame:
-                log.warning("%s is interlaced; its frames are enlarged with both fields in them.", printable(path))
+                log.warning("%s is interlaced; its frames are upscaled with both fields in them.", printable(path))
 
     def identity(self) -> dict[str, object]:
         """Give the file's size and time of change."""
@@ -118,14 +118,14 @@ def open_input(path: Path) -> InputContainer:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """Give the first stream of moving pictures; the cover of a song is none.
+    """Give the first stream of moving images; the cover of a song is none.
 
     Raises:
         InputError: If there is none.
     """
     name = container.format.name
     if name.endswith("_pipe") or name.startswith("image2"):
-        raise InputError("is a picture; `lsm upscale` takes it, and --fps makes a video of a folder of pictures.")
+        raise InputError("is an image; `lsm upscale` takes it, and --fps makes a video of a folder of images.")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream

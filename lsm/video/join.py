@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from lsm.errors import OptionError, unknown_name
 from lsm.files import atomic_file
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
 from lsm.video.encoding import Encoding, Shape, configure
 from lsm.video.file import open_input
 from lsm.video.segments import Numbers, read_numbers, read_packets

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 
 from lsm.errors import CheckpointError, OptionError
 from lsm.files import atomic_file, only_process
-from lsm.inference.image_io import printable
+from lsm.image.io import printable
 from lsm.video.colour import from_rgb
 from lsm.video.encoding import Encoding, Shape, open_encoder
 from lsm.video.source import Facts, Frame

@@ -1,4 +1,4 @@
-"""Numbered pictures in a folder as a video."""
+"""Numbered images in a folder as a video."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from lsm.errors import InputError, OptionError
-from lsm.inference.image_io import is_image_name, printable, read_image
-from lsm.inference.picture import to_depth
-from lsm.video.colour import VIDEO_OF_PICTURES
+from lsm.image.io import is_image_name, printable, read_image
+from lsm.image.pixels import to_depth
+from lsm.video.colour import VIDEO_OF_IMAGES
 from lsm.video.source import Facts, Frame
 
 log = logging.getLogger(__name__)
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 _PRINTF = re.compile(r"%(?:0\d+)?d")
 
 
-class PictureSequence:
-    """Pictures in the order of the numbers in their names, a `Source`; transparency is dropped.
+class ImageSequence:
+    """Images in the order of the numbers in their names, a `Source`; transparency is dropped.
 
     Args:
-        files: The pictures, in order; all of one size.
+        files: The images, in order; all of one size.
         rate: Frames a second.
 
     Raises:
@@ -39,10 +39,10 @@ class PictureSequence:
         self._dtype = first.dtype
         deep = first.dtype == np.uint16
         height, width = first.shape[:2]
-        self.facts = Facts(width, height, 1 / rate, rate, len(files), VIDEO_OF_PICTURES, deep)
+        self.facts = Facts(width, height, 1 / rate, rate, len(files), VIDEO_OF_IMAGES, deep)
 
     def identity(self) -> dict[str, object]:
-        """Give the names, sizes and times of change of the pictures."""
+        """Give the names, sizes and times of change of the images."""
         status = [file.stat() for file in self.files]
         return {
             "names": [file.name for file in self.files],
@@ -51,18 +51,18 @@ class PictureSequence:
         }
 
     def frames(self, first: int) -> Iterator[Frame]:
-        """Read picture after picture.
+        """Read image after image.
 
         Raises:
             InputError: If one cannot be read, or has another size than the first.
         """
         for number, file in enumerate(self.files[first:], first):
-            picture = read_image(file)
-            height, width = picture.pixels.shape[:2]
+            image = read_image(file)
+            height, width = image.pixels.shape[:2]
             if (width, height) != (self.facts.width, self.facts.height):
                 size = f"{self.facts.width}×{self.facts.height}"
                 raise InputError(f"{printable(file)}: is {width}×{height}, the first frame is {size}.")
-            colour = to_depth(picture.colour, self._dtype)
+            colour = to_depth(image.colour, self._dtype)
             yield Frame(np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour, number, 1)
 
 
@@ -72,7 +72,7 @@ def is_sequence(name: str) -> bool:
 
 
 def find_frames(name: str) -> list[Path]:
-    """Find the pictures of a folder (not below it), a glob, or a pattern such as `frame_%04d.png`, in order.
+    """Find the images of a folder (not below it), a glob, or a pattern such as `frame_%04d.png`, in order.
 
     Raises:
         InputError: If there are none.
@@ -88,7 +88,7 @@ def find_frames(name: str) -> list[Path]:
         found = [file for file in found if len(parts) == 1 or whole.fullmatch(str(file))]
     files = sorted((file for file in found if is_image_name(file)), key=_natural)
     if not files:
-        raise InputError(f"{printable(name)}: no pictures found.")
+        raise InputError(f"{printable(name)}: no images found.")
     _warn_of_gaps(files)
     return files
 

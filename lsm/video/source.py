@@ -15,7 +15,7 @@ from lsm.video.colour import Colours
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a video.
+    """One image of a video.
 
     Attributes:
         pixels: (H, W, 3) uint8 or uint16, upright.

@@ -15,11 +15,11 @@ from lsm.files import atomic_file
 from lsm.mixers.window_attention import DynamicPositionBias
 from lsm.mixers.windows import relative_offsets
 from lsm.weights.detect import detect_config
-from lsm.weights.keys import to_released
+from lsm.weights.keys import to_official
 from lsm.weights.load import WRAPPERS, build, read_checkpoint, save_model
 from lsm.weights.locate import locate
 
-NAMINGS = ("auto", "lsm", "released")
+NAMINGS = ("auto", "lsm", "official")
 
 _FIXED = (
     *("scan_order", "transition", "input_norm", "modulation", "placement", "mixer", "reset", "enhancement"),
@@ -44,15 +44,15 @@ def convert(
             `.pth`: `{"params": …, "params_ema": …}` of one and the same state dict, as BasicSR reads it; it has no
             room for `about`. Replaced if it exists.
         key: Which state dict to take from a file with several, e.g. "params"; by default "params_ema".
-        naming: Of a `.pth`: "lsm", "released" for the published implementation, or "auto": "released" for networks in
-            `released` semantics.
+        naming: Of a `.pth`: "lsm", "official" for the published implementation, or "auto": "official" for networks in
+            `official` recurrence.
         about: Lines to add to what the source says of itself: `licence`, `training_set`, `iterations` …
 
     Returns:
         The network that was read.
 
     Raises:
-        CheckpointError: If the source cannot be read, or its network has no form in the released naming.
+        CheckpointError: If the source cannot be read, or its network has no form in the official naming.
         OptionError: If the target's ending, the naming or the key is none of these.
     """
     target = Path(target)
@@ -69,12 +69,12 @@ def convert(
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     if target.suffix == ".safetensors":
-        if naming == "released":
-            raise OptionError("Only a .pth is written in the released naming, since nothing else reads it there.")
+        if naming == "official":
+            raise OptionError("Only a .pth is written in the official naming, since nothing else reads it there.")
         save_model(model, target, checkpoint.about | dict(about or {}))
         return model
-    released = naming == "released" or (naming == "auto" and model.config.semantics == "released")
-    weights = released_state(model) if released else model.state_dict()
+    official = naming == "official" or (naming == "auto" and model.config.recurrence == "official")
+    weights = official_state(model) if official else model.state_dict()
     content = io.BytesIO()
     torch.save({"params": weights, "params_ema": weights}, content)
     with atomic_file(target) as file:
@@ -82,17 +82,17 @@ def convert(
     return model
 
 
-def released_state(model: LSM) -> dict[str, Tensor]:
-    """Return a network's weights in the released naming, with the buffers that the published implementation expects.
+def official_state(model: LSM) -> dict[str, Tensor]:
+    """Return a network's weights in the official naming, with the buffers that the published implementation expects.
 
     Raises:
         CheckpointError: If it has parts that the published networks have not.
     """
     if model.config.task != "sr":
-        raise CheckpointError(f"The published networks only enlarge; one for {model.config.task} has no released name.")
+        raise CheckpointError(f"The published networks only upscale; one for {model.config.task} has no official name.")
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters(remove_duplicate=False)}
     try:
-        state = to_released(parameters)
+        state = to_official(parameters)
         for name, module in model.named_modules():
             if isinstance(module, DynamicPositionBias):
                 offsets, index = relative_offsets(module.window)
@@ -101,7 +101,7 @@ def released_state(model: LSM) -> dict[str, Tensor]:
         detected = detect_config(state)
     except KeyError as error:
         raise CheckpointError(
-            f"The published networks have no {error.args[0]!r}, so it has no released name."
+            f"The published networks have no {error.args[0]!r}, so it has no official name."
         ) from error
     differing = [name for name in _FIXED if getattr(detected, name) != getattr(model.config, name)]
     if differing:

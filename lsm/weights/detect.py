@@ -12,11 +12,11 @@ from torch import Tensor
 from lsm.arch.config import LSMConfig
 from lsm.arch.network import CONFIG_KEY, decode_config
 from lsm.errors import CheckpointError, OptionError, shown
-from lsm.weights.keys import from_released, is_released
+from lsm.weights.keys import from_official, is_official
 
 _OF_MIXERS = {
     "num_heads": ("mixer.bias.0.layers.2.2.weight", 2),
-    "position_dim": ("mixer.bias.0.project.weight", 1),
+    "pos_dim": ("mixer.bias.0.project.weight", 1),
     "d_state": ("mixer.core.nu_log", 1),
     "num_tokens": ("mixer.modulation.dictionary", 1),
 }
@@ -26,11 +26,11 @@ _OF_MIXERS = {
 def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSMConfig:
     """Find the configuration of a network from its weights.
 
-    Our state dicts carry their configuration; it is checked against the shapes. Released ones carry the windows in
-    their position tables, and everything else that matters in their shapes; they get `released` semantics.
+    Our state dicts carry their configuration; it is checked against the shapes. Official ones carry the windows in
+    their position tables, and everything else that matters in their shapes; they get `official` recurrence.
 
     Args:
-        state: A whole state dict, in our names or in the released ones.
+        state: A whole state dict, in our names or in the official ones.
         header: The configuration as JSON from a file's header, for a state dict that does not carry it.
 
     Returns:
@@ -40,9 +40,9 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
         CheckpointError: If this is no state dict of LSM, or contradicts its own configuration.
     """
     try:
-        if is_released(state):
-            shapes = _from_shapes(from_released(state))
-            return LSMConfig(**shapes, split_size=_released_window(state), semantics="released")
+        if is_official(state):
+            shapes = _from_shapes(from_official(state))
+            return LSMConfig(**shapes, split_size=_official_window(state), recurrence="official")
         shapes = _from_shapes(state)
         carried = decode_config(state[CONFIG_KEY]) if CONFIG_KEY in state else json.loads(header or "")
         config = LSMConfig.from_dict(carried)
@@ -55,7 +55,7 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     except (OptionError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"Not a checkpoint of LSM: {error}") from error
     stated = {name: getattr(config, name) for name in shapes}
-    # At scale 1, squares of pixels come in as channels, and leave by a head that enlarges.
+    # At scale 1, squares of pixels come in as channels, and leave by a head that upscales.
     stated["in_chans"] = config.in_chans * config.unshuffle**2
     stated["upscale"] = config.upscale * (config.unshuffle if config.head == "classical" else 1)
     stated["mlp_ratio"] = config.mlp_hidden(mixer=config.placement == "mixer") / config.embed_dim
@@ -99,7 +99,7 @@ def _from_shapes(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return shapes
 
 
-def _released_window(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Read (h, w) from a released table of offsets, which runs from (1−h, 1−w) to (h−1, w−1)."""
+def _official_window(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Read (h, w) from an official table of offsets, which runs from (1−h, 1−w) to (h−1, w−1)."""
     h, w = state["layers.0.blocks.0.attn.attns.0.rpe_biases"].amax(dim=0).tolist()
     return int(h) + 1, int(w) + 1

@@ -48,14 +48,14 @@ class HubFile:
 
 _PRESETS = {"s": "S_SR", "base": "SR", "light": "light_lightSR"}
 
-RELEASED = {
-    f"released/{preset}-x{scale}": HubFile(
+OFFICIAL = {
+    f"official/{preset}-x{scale}": HubFile(
         "mingyurun/LSM-pretrained", f"train_LSM_{name}_x{scale}_finetune/models/net_g_best.pth"
     )
     for preset, name in _PRESETS.items()
     for scale in (2, 3, 4)
 }
-"""The published checkpoints; their naming tells that they have `released` semantics."""
+"""The published checkpoints; their naming tells that they have `official` recurrence."""
 
 
 def fetch(place: HubFile) -> Path:

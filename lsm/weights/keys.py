@@ -1,4 +1,4 @@
-"""Names of parameters: those of the released checkpoints, and ours; the one place where they meet."""
+"""Names of parameters: those of the official checkpoints, and ours; the one place where they meet."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ _CML = {
     for name in ("nu_log", "theta_log", "gamma_log", "B_re", "B_im", "C_re", "C_im", "D")
 }
 _BUFFERS = re.compile(r"attn_mask_[01]$|rpe_biases$|relative_position_index$")
-_POINTWISE = "mixer.in_proj.weight"  # a 1×1 convolution in released files, a Linear here
+_POINTWISE = "mixer.in_proj.weight"  # a 1×1 convolution in official files, a Linear here
 
 
-def is_released(names: Mapping[str, object]) -> bool:
-    """Say whether a state dict has the released names."""
+def is_official(names: Mapping[str, object]) -> bool:
+    """Say whether a state dict has the official names."""
     return "conv_first.weight" in names
 
 
-def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a released state dict to our names; buffers that are computed here are left out.
+def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename an official state dict to our names; buffers that are computed here are left out.
 
     Raises:
-        CheckpointError: On a name that the released networks do not have.
+        CheckpointError: On a name that the official networks do not have.
     """
     table = _table(state)
     renamed: dict[str, Tensor] = {}
@@ -79,12 +79,12 @@ def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def to_released(state: Mapping[str, Tensor], reference: Mapping[str, object] | None = None) -> dict[str, Tensor]:
-    """Rename our state dict to the released names, the inverse of `from_released`.
+def to_official(state: Mapping[str, Tensor], reference: Mapping[str, object] | None = None) -> dict[str, Tensor]:
+    """Rename our state dict to the official names, the inverse of `from_official`.
 
     Args:
         state: Our state dict.
-        reference: Names of a released file, which decide the order of the result; by default the order of `state`.
+        reference: Names of an official file, which decide the order of the result; by default the order of `state`.
     """
     backwards = {ours: theirs for theirs, ours in _table_of(*_layout(state)).items()}
     renamed: dict[str, Tensor] = {}
@@ -97,11 +97,11 @@ def to_released(state: Mapping[str, Tensor], reference: Mapping[str, object] | N
     return {name: renamed[name] for name in reference if name in renamed}
 
 
-def _table(released: Mapping[str, object]) -> dict[str, str]:
-    """Map every module or parameter that a released file with these names can have to our name."""
-    blocks = {(int(m[1]), int(m[2])) for m in (re.match(r"layers\.(\d+)\.blocks\.(\d+)\.", n) for n in released) if m}
-    stages = sorted({int(m[1]) for m in (re.match(r"upsample\.(\d+)\.", n) for n in released) if m})
-    return _table_of(blocks, stages if "conv_last.weight" in released else None)
+def _table(official: Mapping[str, object]) -> dict[str, str]:
+    """Map every module or parameter that an official file with these names can have to our name."""
+    blocks = {(int(m[1]), int(m[2])) for m in (re.match(r"layers\.(\d+)\.blocks\.(\d+)\.", n) for n in official) if m}
+    stages = sorted({int(m[1]) for m in (re.match(r"upsample\.(\d+)\.", n) for n in official) if m})
+    return _table_of(blocks, stages if "conv_last.weight" in official else None)
 
 
 def _layout(state: Mapping[str, object]) -> tuple[set[tuple[int, int]], list[int] | None]:

@@ -1,4 +1,4 @@
-"""Reading and writing weights: safetensors and `.pth`, ours and released, without ever running code from a file."""
+"""Reading and writing weights: safetensors and `.pth`, ours and official, without ever running code from a file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lsm.arch.config import with_semantics
+from lsm.arch.config import with_recurrence
 from lsm.arch.network import CONFIG_KEY, LSM, encode_config
 from lsm.errors import CheckpointError, first_line
 from lsm.weights.detect import detect_config
-from lsm.weights.keys import from_released, is_released
+from lsm.weights.keys import from_official, is_official
 from lsm.weights.locate import locate
 from lsm.weights.pth import load_pth
 from lsm.weights.safetensors_file import write_safetensors
@@ -61,28 +61,28 @@ def read_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
     return _read_safetensors(path) if path.suffix == ".safetensors" else Checkpoint(_read_pth(path, key), {})
 
 
-def load_model(name_or_path: str | Path, semantics: str | None = None, device: str | torch.device = "cpu") -> LSM:
+def load_model(name_or_path: str | Path, recurrence: str | None = None, device: str | torch.device = "cpu") -> LSM:
     """Load a network, in eval mode.
 
     Args:
-        name_or_path: The name of embedded weights, e.g. "tiny-x4" (see `lsm models`); of a released checkpoint, e.g.
-            "released/light-x4"; "hf:OWNER/NAME[@REVISION]/FILE"; or a file: ours or a released one, safetensors or
+        name_or_path: The name of embedded weights, e.g. "tiny-x4" (see `lsm models`); of an official checkpoint, e.g.
+            "official/light-x4"; "hf:OWNER/NAME[@REVISION]/FILE"; or a file: ours or an official one, safetensors or
             `.pth`.
-        semantics: "paper" or "released"; by default what the weights say, "released" for files in the released naming.
+        recurrence: "paper" or "official"; by default what the weights say, "official" for files in the official naming.
         device: Where to put it.
 
     Returns:
-        The network. In `released` semantics it draws its categories from torch's global generator at every call.
+        The network. In `official` recurrence it draws its categories from torch's global generator at every call.
 
     Raises:
         CheckpointError: If the name is unknown, the hub does not give the file, or it cannot be read or is no network
             of LSM.
-        OptionError: If `semantics` is unknown, or huggingface-hub is needed and not installed.
+        OptionError: If `recurrence` is unknown, or huggingface-hub is needed and not installed.
     """
     path = locate(name_or_path)
     state, metadata = read_checkpoint(path)
     try:
-        return build(state, metadata.get("config"), semantics).to(device)
+        return build(state, metadata.get("config"), recurrence).to(device)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
@@ -101,21 +101,21 @@ def about_weights(name_or_path: str | Path, **more: str | None) -> dict[str, str
     return own | {name: text for name, text in more.items() if text is not None}
 
 
-def build(state: Mapping[str, Tensor], header: str | None = None, semantics: str | None = None) -> LSM:
+def build(state: Mapping[str, Tensor], header: str | None = None, recurrence: str | None = None) -> LSM:
     """Build the network of a state dict, in eval mode.
 
     Args:
-        state: In our names or in the released ones.
+        state: In our names or in the official ones.
         header: The configuration as JSON, for a state dict that does not carry it.
-        semantics: "paper" or "released" instead of what the state dict says.
+        recurrence: "paper" or "official" instead of what the state dict says.
 
     Raises:
         CheckpointError: If it is no network of LSM, or holds numbers that are not finite.
     """
     config = detect_config(state, header)
-    if semantics is not None:
-        config = with_semantics(config, semantics)
-    weights = from_released(state) if is_released(state) else dict(state)
+    if recurrence is not None:
+        config = with_recurrence(config, recurrence)
+    weights = from_official(state) if is_official(state) else dict(state)
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(f"The parameter {name!r} holds numbers that are not finite.")

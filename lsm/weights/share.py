@@ -17,23 +17,23 @@ from lsm.weights.load import load_model, save_model
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
-def from_pretrained(source: str | Path, *, revision: str | None = None, semantics: str | None = None) -> LSM:
+def from_pretrained(source: str | Path, *, revision: str | None = None, recurrence: str | None = None) -> LSM:
     """Load what `save_pretrained` or `push_to_hub` wrote, in eval mode.
 
     Args:
         source: A folder, or OWNER/NAME on the hub.
         revision: Branch, tag or commit of the repository.
-        semantics: As in `load_model`.
+        recurrence: As in `load_model`.
 
     Raises:
         CheckpointError: If it cannot be read.
     """
     folder = Path(source)
     if folder.is_dir():
-        return load_model(folder / WEIGHTS, semantics)
+        return load_model(folder / WEIGHTS, recurrence)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         raise CheckpointError(f"{str(source)!r} is neither a folder nor OWNER/NAME of a repository on the hub.")
-    return load_model(str(HubFile(str(source), WEIGHTS, revision)), semantics)
+    return load_model(str(HubFile(str(source), WEIGHTS, revision)), recurrence)
 
 
 def save_pretrained(
@@ -111,7 +111,7 @@ def card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
         f"license: {licence}\n---\n"
         f"# LSM {config.purpose}\n\n"
         f"Image {field.replace('-', ' ')} with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): "
-        f"{parameters:,} parameters, {config.semantics} semantics.\n{facts}\n"
+        f"{parameters:,} parameters, {config.recurrence} recurrence.\n{facts}\n"
         "```python\nfrom lsm import LSM, Upscaler\n\n"
         f'result = Upscaler(LSM.from_pretrained("{name}"))("photo.jpg")\n```\n'
     )

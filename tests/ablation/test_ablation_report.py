@@ -31,14 +31,14 @@ def results():
     return Results("y", "", {}, {}, infos, ({"name": "Set5", "scale": 4},), tuple(rows))
 
 
-def test_differences_are_paired_by_seed_and_picture():
+def test_differences_are_paired_by_seed_and_image():
     found = cells(PLAN, RUNS, results())
     cell = found["b", "Set5"]
     assert cell.psnr == pytest.approx((30.2 + 20.1 + 25.3 + 30.6 + 20.4 + 25.2) / 6)
     assert cell.spread == pytest.approx(stdev([(30.2 + 20.1 + 25.3) / 3, (30.6 + 20.4 + 25.2) / 3]))
-    by_picture = [0.2, 0.15, 0.25]
-    assert cell.difference.mean == pytest.approx(sum(by_picture) / 3)
-    assert min(by_picture) - 1e-9 <= cell.difference.low <= cell.difference.high <= max(by_picture) + 1e-9
+    by_image = [0.2, 0.15, 0.25]
+    assert cell.difference.mean == pytest.approx(sum(by_image) / 3)
+    assert min(by_image) - 1e-9 <= cell.difference.low <= cell.difference.high <= max(by_image) + 1e-9
     assert cell.margin == pytest.approx(0, abs=1e-9)  # both seeds differ by 0.2
     assert found["a", "Set5"].difference is None
 

@@ -10,7 +10,7 @@ import yaml
 from lsm.ablation.plan import Run
 from lsm.ablation.runs import read_curve, train_all
 from lsm.errors import InputError
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
 
 REPOSITORY = Path(__file__).parents[2]
 

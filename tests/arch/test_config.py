@@ -26,7 +26,7 @@ def test_configurations_survive_json(variant):
         ("light", 4, {"depths": 6}, "list"),
         ("light", 4, {"depths": []}, "depths"),
         ("light", 4, {"split_size": [8]}, "split_size"),
-        ("light", 4, {"semantics": "papr"}, "paper"),
+        ("light", 4, {"recurrence": "papr"}, "paper"),
         ("light", 4, {"scan_order": "hilbrt"}, "hilbert"),
         ("light", 4, {"r_min": 0.99, "r_max": 0.9}, "r_min"),
         ("light", 4, {"temperature": 0.0}, "temperature"),

@@ -22,11 +22,11 @@ def small(scale=2, **options):
     return create_model("light", scale, **{**settings, **options}).eval()
 
 
-@pytest.mark.parametrize("semantics", ["paper", "released"])
+@pytest.mark.parametrize("recurrence", ["paper", "official"])
 @pytest.mark.parametrize(("variant", "scale"), [(v, s) for v, row in PUBLISHED_PARAMETERS.items() for s in row])
-def test_parameter_counts_are_those_of_the_paper(variant, scale, semantics):
+def test_parameter_counts_are_those_of_the_paper(variant, scale, recurrence):
     with torch.device("meta"):
-        model = create_model(variant, scale, semantics)
+        model = create_model(variant, scale, recurrence)
     assert sum(p.numel() for p in model.parameters()) == PUBLISHED_PARAMETERS[variant][scale]
 
 
@@ -112,7 +112,7 @@ def test_gradients_reach_every_parameter():
 
 @torch.no_grad()
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bilinear_start_enlarges_bilinearly(scale):
+def test_bilinear_start_upscales_bilinearly(scale):
     model, image = small(scale, start="bilinear"), torch.rand(1, 3, 12, 14)
     expected = torch.nn.functional.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
     inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))  # the border sees the zero padding
@@ -179,9 +179,9 @@ def test_checkpointing_keeps_less():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("semantics", "tokens"), [("paper", (0, 1)), ("gated", (3, 1000))])
-def test_how_long_states_last(semantics, tokens):
-    model = small(semantics=semantics)
+@pytest.mark.parametrize(("recurrence", "tokens"), [("paper", (0, 1)), ("gated", (3, 1000))])
+def test_how_long_states_last(recurrence, tokens):
+    model = small(recurrence=recurrence)
     mixer = next(module for module in model.modules() if isinstance(module, SemanticLRU))
     memory = mixer.scan_memory(torch.randn(1, 96, 32), (8, 12))
     assert memory.shape == (1, 96, 4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm.arch import LSMConfig, create_model, preset_config
-from lsm.arch.squares import Squares
+from lsm.arch.pixel_unshuffle import Squares
 from lsm.errors import OptionError
 
 SMALL = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8)}
@@ -55,7 +55,7 @@ def test_squares_of_pixels_are_channels_and_incomplete_ones_repeat_the_edge():
         ({"upscale": 2, "unshuffle": 2}, "Unknown unshuffle of LSM 2"),
         ({"upscale": 1, "task": "jpeg", "unshuffle": 3}, "Unknown unshuffle of LSM 3"),
         ({"upscale": 2, "start": "identity"}, "Unknown start of LSM 'identity'"),
-        ({"upscale": 1, "task": "denoise", "semantics": "released", "mixer": "fno"}, "released semantics"),
+        ({"upscale": 1, "task": "denoise", "recurrence": "official", "mixer": "fno"}, "official recurrence"),
     ],
 )
 def test_contradictions_are_told(options, said):

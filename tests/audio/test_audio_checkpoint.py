@@ -2,10 +2,10 @@ import pytest
 import torch
 from test_denoiser import original_names
 
+from lsm.audio.bidirectional import BidirectionalDenoiser
 from lsm.audio.checkpoint import EMBEDDED, Denoiser, load_denoiser, save_denoiser
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.audio.streaming import StreamingDenoiser
-from lsm.audio.two_way import TwoWayDenoiser
 from lsm.errors import CheckpointError
 
 
@@ -26,7 +26,7 @@ SMALL = {"window": 16, "hop": 8, "d_model": 4, "d_state": 3, "n_layers": 2}
 
 
 @pytest.mark.parametrize(
-    "network", [UNetLRUAudio(features=[4, 8]), StreamingDenoiser(**SMALL), TwoWayDenoiser(**SMALL)]
+    "network", [UNetLRUAudio(features=[4, 8]), StreamingDenoiser(**SMALL), BidirectionalDenoiser(**SMALL)]
 )
 def test_saved_and_loaded_again(tmp_path, network):
     save_denoiser(Denoiser(network.eval(), rate=8000), tmp_path / "own.safetensors", {"training_set": "none"})

@@ -80,10 +80,10 @@ def test_runs_are_not_mixed_up(tmp_path):
 def test_a_two_way_network_begins_from_a_causal_one(tmp_path):
     train(options(tmp_path / "causal", epochs=1))
     begin = str(tmp_path / "causal" / "best.safetensors")
-    run = training._Run(options(tmp_path / "both", kind="two-way", init=begin))
+    run = training._Run(options(tmp_path / "both", kind="bidirectional", init=begin))
     for name, tensor in parameters(tmp_path / "causal").items():
         assert torch.equal(run.network.one_way.state_dict()[name], tensor)
-    train(options(tmp_path / "trained", kind="two-way", init=begin, epochs=1))
+    train(options(tmp_path / "trained", kind="bidirectional", init=begin, epochs=1))
     assert not load_denoiser(tmp_path / "trained" / "best.safetensors").causal
     with pytest.raises(CheckpointError, match="another network"):
         training._Run(options(tmp_path / "other", kind="unet", settings={"features": [4]}, init=begin))

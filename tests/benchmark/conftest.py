@@ -10,13 +10,13 @@ from lsm.weights import save_model
 
 @pytest.fixture(scope="session")
 def image_root(tmp_path_factory):
-    """A root with Set5 of three small pictures and a folder Mine of two, high resolution only."""
+    """A root with Set5 of three small images and a folder Mine of two, high resolution only."""
     root = tmp_path_factory.mktemp("sets")
     photographs = [data.astronaut()[:61, :82], data.cat()[60:121, 100:151], data.coffee()[100:150, 100:170]]
-    for name, pictures in (("Set5", photographs), ("Mine", photographs[:2])):
+    for name, images in (("Set5", photographs), ("Mine", photographs[:2])):
         (root / name / "HR").mkdir(parents=True)
-        for number, picture in enumerate(pictures):
-            Image.fromarray(np.ascontiguousarray(picture)).save(root / name / "HR" / f"p{number}.png")
+        for number, image in enumerate(images):
+            Image.fromarray(np.ascontiguousarray(image)).save(root / name / "HR" / f"p{number}.png")
     return root
 
 

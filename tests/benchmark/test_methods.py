@@ -8,42 +8,42 @@ from PIL import Image
 import lsm
 from lsm.benchmark.baselines import bicubic, lanczos
 from lsm.benchmark.methods import Method, MethodSpec, parse_methods
-from lsm.benchmark.resize import imresize
 from lsm.benchmark.settings import Settings
 from lsm.errors import CheckpointError, OptionError
+from lsm.image.resize import imresize
 from lsm.weights.identity import state_hash
 
 
 @pytest.fixture
-def picture():
+def image():
     return np.random.default_rng(0).integers(0, 256, (21, 17, 3), dtype=np.uint8)
 
 
-def test_baselines(picture):
-    np.testing.assert_array_equal(bicubic(picture, 3), imresize(picture, 3.0))
-    expected = Image.fromarray(picture).resize((51, 63), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(lanczos(picture, 3), np.asarray(expected))
+def test_baselines(image):
+    np.testing.assert_array_equal(bicubic(image, 3), imresize(image, 3.0))
+    expected = Image.fromarray(image).resize((51, 63), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(lanczos(image, 3), np.asarray(expected))
 
 
-def test_a_network_gives_its_own_rounded_output(picture, weights):
+def test_a_network_gives_its_own_rounded_output(image, weights):
     path = str(weights).replace("{scale}", "2")
     method = Method(MethodSpec("small", path, 0), Settings(device="cpu"))
     assert (method.scale, method.architecture) == (2, "LSM")
-    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     model = lsm.load_model(path)
     with torch.inference_mode():
         output = model(tensor)[0].clamp(0, 1).permute(1, 2, 0).numpy()
-    np.testing.assert_array_equal(method(picture), np.rint(output * 255).astype(np.uint8))
+    np.testing.assert_array_equal(method(image), np.rint(output * 255).astype(np.uint8))
 
 
-def test_self_ensemble_is_named_and_turns_with_the_picture(picture, weights):
+def test_self_ensemble_is_named_and_turns_with_the_image(image, weights):
     path = str(weights).replace("{scale}", "2")
     method = Method(MethodSpec("small", path, 0), Settings(device="cpu", ensemble=True))
     assert method.label == "small+"
     assert Method(MethodSpec("bicubic", "bicubic", 2), Settings(ensemble=True)).label == "bicubic"
-    turned = method(np.ascontiguousarray(np.rot90(picture)))
+    turned = method(np.ascontiguousarray(np.rot90(image)))
     # A sum in another order may round another way.
-    assert np.abs(np.rot90(method(picture)).astype(int) - turned).max() <= 1
+    assert np.abs(np.rot90(method(image)).astype(int) - turned).max() <= 1
 
 
 def test_the_list_of_methods(weights):
@@ -96,7 +96,7 @@ def test_the_hash_sees_values_and_configuration():
     model = lsm.create_model("tiny", scale=2, depths=(2,), embed_dim=12)
     first = state_hash(model)
     assert state_hash(model) == first
-    other = lsm.create_model("tiny", scale=2, depths=(2,), embed_dim=12, semantics="released")
+    other = lsm.create_model("tiny", scale=2, depths=(2,), embed_dim=12, recurrence="official")
     other.load_state_dict({**model.state_dict(), "_extra_state": other.state_dict()["_extra_state"]})
     assert state_hash(other) != first
     with torch.no_grad():
@@ -109,11 +109,11 @@ def test_information_about_a_network(weights):
     info = Method(MethodSpec("small", path, 4), Settings(device="cpu")).info()
     model = lsm.load_model(path)
     assert info.parameters == sum(parameter.numel() for parameter in model.parameters())
-    assert info.multiply_adds > 180 * 320 * info.parameters / 4
+    assert info.macs > 180 * 320 * info.parameters / 4
     assert len(info.sha256) == 64
 
 
-def test_networks_that_spandrel_loads(tmp_path, picture):
+def test_networks_that_spandrel_loads(tmp_path, image):
     pytest.importorskip("spandrel", reason="spandrel (extra `compare`) is not installed")
     from spandrel.architectures.Compact import Compact
 
@@ -125,12 +125,12 @@ def test_networks_that_spandrel_loads(tmp_path, picture):
     method = Method(specs[0], Settings(device="cpu"))
     assert (specs[0].label, method.scale, method.architecture) == ("compact", 2, "RealESRGAN Compact")
     with torch.inference_mode():
-        output = network(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255)[0].clamp(0, 1).permute(1, 2, 0)
-    np.testing.assert_array_equal(method(picture), np.rint(output.numpy() * 255).astype(np.uint8))
+        output = network(torch.from_numpy(image).permute(2, 0, 1)[None] / 255)[0].clamp(0, 1).permute(1, 2, 0)
+    np.testing.assert_array_equal(method(image), np.rint(output.numpy() * 255).astype(np.uint8))
     info = method.info()
     assert info.parameters == sum(parameter.numel() for parameter in network.parameters())
     # Convolutions alone: 3→8, twice 8→8, 8→12, all 3×3, at 360×640.
-    assert info.multiply_adds == 9 * (3 * 8 + 2 * 8 * 8 + 8 * 12) * 360 * 640
+    assert info.macs == 9 * (3 * 8 + 2 * 8 * 8 + 8 * 12) * 360 * 640
 
 
 def test_without_spandrel_its_extra_is_named(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ def report(image_root, weights, tmp_path_factory):
         image_root, ("Set5", "Mine"), (2, 4), f"bicubic,lanczos,{weights}", folder, Settings(device="cpu"), crops=2
     )
     results = run(plan)
-    # As if the three pictures were all of Set5, and as hard, so that published rows stand beside them.
+    # As if the three images were all of Set5, and as hard, so that published rows stand beside them.
     sets = tuple({**s, "images": 5} if s["name"] == "Set5" else s for s in results.sets)
     rows = tuple(dataclasses.replace(row, psnr=row.psnr - 20, ssim=row.ssim - 0.5) for row in results.rows)
     results = dataclasses.replace(results, sets=sets, rows=rows)
@@ -81,7 +81,7 @@ def test_the_difference_to_a_published_row(page, report):
     assert page.locator("#results .delta").count() == 0
 
 
-def test_a_cell_leads_to_its_pictures(page, report):
+def test_a_cell_leads_to_its_images(page, report):
     page.select_option("#result-scale", "2")
     page.locator("#results tbody tr", has_text="lanczos").locator("td button").nth(1).click()
     assert (page.input_value("#image-set"), page.input_value("#image-scale")) == ("Mine", "2")

@@ -26,7 +26,7 @@ def results(image_root, weights, tmp_path_factory):
 
 
 def _whole(results):
-    """The same results as if the set of three pictures were all of Set5, and as hard."""
+    """The same results as if the set of three images were all of Set5, and as hard."""
     sets = tuple({**s, "images": 5} if s["name"] == "Set5" else s for s in results.sets)
     rows = tuple(dataclasses.replace(row, psnr=row.psnr - 20, ssim=row.ssim - 0.5) for row in results.rows)
     return dataclasses.replace(results, sets=sets, rows=rows)

@@ -11,12 +11,12 @@ from lsm.benchmark.restoration import (
     METHODS,
     NLM_STRENGTHS,
     measure_denoising,
-    noisy_pictures,
+    noisy_images,
     non_local_means,
     tune_non_local_means,
 )
 from lsm.errors import OptionError
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
 from lsm.inference.upscaler import Upscaler
 
 SMALL = {"embed_dim": 8, "depths": (1,), "num_heads": 2, "d_state": 2, "split_size": (4, 4)}
@@ -40,18 +40,18 @@ def test_every_method_gets_the_same_noise(files: list[Path], identity: Upscaler)
     scores = list(measure_denoising("set", files, [15, 50], identity))
     assert [score.method for score in scores] == list(METHODS) * 4
     assert [score.sigma for score in scores[:: len(METHODS)]] == [15, 50, 15, 50]
-    values = {(score.picture, score.sigma, score.method): score.psnr for score in scores}
-    for picture in ("a", "b"):
-        # What returns its input is as good as the noisy picture, whose noise is clamped at the end in both protocols.
-        same = {values[picture, 15, method] for method in ("noisy", "LSM", "LSM, unclipped noise")}
+    values = {(score.image, score.sigma, score.method): score.psnr for score in scores}
+    for image in ("a", "b"):
+        # What returns its input is as good as the noisy image, whose noise is clamped at the end in both protocols.
+        same = {values[image, 15, method] for method in ("noisy", "LSM", "LSM, unclipped noise")}
         assert len({round(value, 9) for value in same}) == 1
-        assert values[picture, 15, "non-local means"] > values[picture, 15, "noisy"] + 1
-        assert values[picture, 15, "noisy"] == pytest.approx(20 * np.log10(255 / 15), abs=0.9)
+        assert values[image, 15, "non-local means"] > values[image, 15, "noisy"] + 1
+        assert values[image, 15, "noisy"] == pytest.approx(20 * np.log10(255 / 15), abs=0.9)
 
 
 def test_noise_of_the_files_is_that_of_the_literature_rounded() -> None:
     clean = data.astronaut()[:40, 100:150]
-    noisy, file = noisy_pictures(clean, "a", 25)
+    noisy, file = noisy_images(clean, "a", 25)
     np.testing.assert_array_equal(file, np.clip(np.round(noisy * 255), 0, 255))
     assert noisy.min() < 0 or noisy.max() > 1
 

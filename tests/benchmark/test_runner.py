@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from lsm.benchmark import processes, runner
-from lsm.benchmark.datasets import Pair
 from lsm.benchmark.evaluate import CROP_SIDE, crop_corner, load_pair
 from lsm.benchmark.journal import Journal
-from lsm.benchmark.metrics import psnr, ssim
-from lsm.benchmark.resize import imresize
 from lsm.benchmark.results import means, read_json, write_csv, write_json
 from lsm.benchmark.runner import Plan, run
 from lsm.benchmark.settings import Settings
+from lsm.data.datasets import Pair
 from lsm.errors import InputError, OptionError
+from lsm.image.resize import imresize
+from lsm.metrics.fidelity import psnr, ssim
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def plan(image_root, tmp_path):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Names of the pictures that are really measured."""
+    """Names of the images that are really measured."""
     measured = []
     original = processes.evaluate
 
@@ -64,8 +64,8 @@ def test_given_low_resolution_is_used(tmp_path, image_root):
     low = tmp_path / "Set5" / "LR_bicubic" / "X2"
     high.mkdir(parents=True)
     low.mkdir(parents=True)
-    picture = np.asarray(Image.open(image_root / "Set5" / "HR" / "p0.png"))
-    Image.fromarray(picture).save(high / "a.png")
+    image = np.asarray(Image.open(image_root / "Set5" / "HR" / "p0.png"))
+    Image.fromarray(image).save(high / "a.png")
     Image.fromarray(np.full((30, 41, 3), 7, np.uint8)).save(low / "ax2.png")
     cropped, given = load_pair(Pair("a", high / "a.png", low / "ax2.png"), 2)
     assert cropped.shape == (60, 82, 3)
@@ -106,9 +106,9 @@ def test_changed_data_is_measured_again(plan, image_root, tmp_path, calls):
     plan = dataclasses.replace(plan, data=root)
     run(plan)
     calls.clear()
-    picture = np.asarray(Image.open(root / "Set5" / "HR" / "p1.png")).copy()
-    picture[0, 0] ^= 1
-    Image.fromarray(picture).save(root / "Set5" / "HR" / "p1.png")
+    image = np.asarray(Image.open(root / "Set5" / "HR" / "p1.png")).copy()
+    image[0, 0] ^= 1
+    Image.fromarray(image).save(root / "Set5" / "HR" / "p1.png")
     run(plan)
     assert calls == [("bicubic", "p1"), ("lanczos", "p1")]
 
@@ -209,12 +209,12 @@ def test_a_journal_outlives_its_process(tmp_path, plan):
 
 def test_the_crop_is_where_bicubic_errs_most():
     high = np.zeros((200, 300, 3), np.uint8)
-    enlarged = high.copy()
-    enlarged[90:100, 210:220] = 255
-    top, left = crop_corner(high, enlarged)
+    upscaled = high.copy()
+    upscaled[90:100, 210:220] = 255
+    top, left = crop_corner(high, upscaled)
     assert top <= 90 <= 100 <= top + CROP_SIDE
     assert left <= 210 <= 220 <= left + CROP_SIDE
-    assert crop_corner(high[:50], enlarged[:50]) == (0, 0)
+    assert crop_corner(high[:50], upscaled[:50]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_the_crop_is_where_bicubic_errs_most():
         ({"jobs": 0}, OptionError),
         ({"sets": ("Set5", "set-5")}, OptionError),
         ({"sets": ("Set9",)}, InputError),
-        ({"scales": (4,)}, InputError),  # 12 pixels remain after the crop, but the smallest picture has fewer
+        ({"scales": (4,)}, InputError),  # 12 pixels remain after the crop, but the smallest image has fewer
     ],
 )
 def test_wrong_plans(plan, change, error, tmp_path):

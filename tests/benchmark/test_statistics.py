@@ -39,7 +39,7 @@ def test_differences_are_second_minus_first():
     assert not same.psnr_interval.excludes_zero
 
 
-def test_only_the_same_pictures_are_compared():
+def test_only_the_same_images_are_compared():
     first = _results([_row("a", "p0", 30), _row("a", "p1", 31), _row("a", "p2", 32)])
     second = _results([_row("a", "p0", 31), _row("a", "p1", 32, data="other"), _row("a", "p9", 33)])
     (found,) = compare(first, second)

@@ -23,8 +23,8 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "sets" / "bsd100"
     folder.mkdir(parents=True)
     for number in range(3):
-        picture = np.ascontiguousarray(data.astronaut()[number * 40 : number * 40 + 50, 100:170])
-        Image.fromarray(picture).save(folder / f"p{number}.png")
+        image = np.ascontiguousarray(data.astronaut()[number * 40 : number * 40 + 50, 100:170])
+        Image.fromarray(image).save(folder / f"p{number}.png")
     return tmp_path / "sets"
 
 

@@ -31,8 +31,8 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     folder.mkdir()
     for number in range(2):
-        picture = np.ascontiguousarray(data.astronaut()[number * 90 : number * 90 + 100, 100:230])
-        Image.fromarray(picture).save(folder / f"p{number}.png")
+        image = np.ascontiguousarray(data.astronaut()[number * 90 : number * 90 + 100, 100:230])
+        Image.fromarray(image).save(folder / f"p{number}.png")
     return folder
 
 
@@ -50,7 +50,7 @@ def test_prepared_folders_pass_the_check(source: Path, tmp_path: Path, capfd: py
     assert high == low == ["p0.png", "p1.png"]
     code, said, _ = run(capfd, "check", tmp_path / "sets", "--jobs", 1)
     assert code == 0
-    assert "Mine ×2: 2 pictures, LR Mine/LR_bicubic/X2: no problems" in said
+    assert "Mine ×2: 2 images, LR Mine/LR_bicubic/X2: no problems" in said
     assert "Mine ×4" in said and "×3" not in said
     pair = ("check", output / "HR_sub", output / "LR_bicubic" / "X4_sub")
     assert run(capfd, *pair, "--scale", 4, "--jobs", 1)[0] == 0

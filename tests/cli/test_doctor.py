@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lsm.cli import main
-from lsm.inference import diagnosis
+from lsm.profiling import doctor as diagnosis
 from lsm.scan.op import BACKENDS
 
 

@@ -8,7 +8,7 @@ from lsm import Upscaler, load_model
 from lsm.arch import create_model
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
-from lsm.inference.image_io import read_image, write_image
+from lsm.image.io import read_image, write_image
 from lsm.weights import read_checkpoint, save_model
 
 
@@ -39,7 +39,7 @@ def onnx_file(weights):
     return path
 
 
-def test_pictures_by_onnxruntime_are_those_by_torch(onnx_file, weights, tmp_path, capfd):
+def test_images_by_onnxruntime_are_those_by_torch(onnx_file, weights, tmp_path, capfd):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (45, 37, 4), dtype=np.uint8)
     write_image(tmp_path / "a.png", pixels)

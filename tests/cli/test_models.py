@@ -24,7 +24,7 @@ def test_info_of_a_preset(capfd: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for text in ("782,820", "320×180 → 1280×720", "random"):
         assert text in said
-    assert re.search(r"multiply-adds: +6\d\.\d+ G \(of these scans: 44\.24 M\)", said)
+    assert re.search(r"MACs: +6\d\.\d+ G \(of these scans: 44\.24 M\)", said)
 
 
 def test_info_measures_memory_of_a_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lsm.arch import LSM, create_model
 from lsm.cli import main
-from lsm.inference.image_io import read_image, write_image
+from lsm.image.io import read_image, write_image
 from lsm.inference.upscaler import Upscaler
 from lsm.weights import load_model, save_model
 
@@ -46,7 +46,7 @@ def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_pictures_of_every_kind_keep_size_depth_and_channels(
+def test_images_of_every_kind_keep_size_depth_and_channels(
     folder: Path, weights: Path, capfd: pytest.CaptureFixture[str], dtype: type, channels: int
 ) -> None:
     image = pixels(21, 34, channels, dtype=dtype)
@@ -108,7 +108,7 @@ def test_tiles_are_multiples_of_windows_of_squares(
     ("arguments", "text"),
     [
         (["a.png"], "--task"),
-        (["--task", "denoise"], "Which pictures"),
+        (["--task", "denoise"], "Which images"),
         (["a.png", "--task", "denoize"], "Did you mean 'denoise'"),
         (["a.png", "--task", "jpeg"], "options/train/tiny_jpeg.yml"),
         (["a.png", "--task", "jpeg", "-n", "{weights}"], "is a network for the task denoise, not jpeg"),
@@ -142,4 +142,4 @@ def test_info_says_the_task(weights: Path, capfd: pytest.CaptureFixture[str]) ->
         with pytest.raises(SystemExit) as left:
             main(["info", name, "--output-size", "64x33", "--no-memory"])
         said = capfd.readouterr().out
-        assert left.value.code in (0, None) and "denoise, paper semantics" in said and "64×33 → 64×33" in said
+        assert left.value.code in (0, None) and "denoise, paper recurrence" in said and "64×33 → 64×33" in said

@@ -8,7 +8,7 @@ import torch
 
 from lsm.arch import create_model
 from lsm.cli import main
-from lsm.inference.image_io import read_image, write_image
+from lsm.image.io import read_image, write_image
 from lsm.inference.upscaler import Upscaler
 from lsm.weights import load_model, save_model
 
@@ -90,7 +90,7 @@ def test_failures_are_named_and_counted(folder: Path, weights: Path, capfd: pyte
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "Which pictures"),
+        ([], "Which images"),
         (["none.png"], "no such file"),
         (["in", "-n", "tiny-x9"], "tiny-x"),
         (["in", "-n", "none.safetensors"], "none.safetensors"),
@@ -135,7 +135,7 @@ def test_errors_of_the_system_and_ctrl_c_are_one_line(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("lsm.inference.jobs.plan", fail)
+    monkeypatch.setattr("lsm.batch.plan.plan", fail)
     code, said = run(capfd, "in")
     assert code in (expected, 1 if expected == 130 else expected)  # older versions of typer end with 1
     assert text in said

@@ -3,17 +3,17 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from lsm.benchmark.datasets import find_set, pair_folders
-from lsm.benchmark.resize import imresize
 from lsm.data.check import check_set, misalignment
+from lsm.data.datasets import find_set, pair_folders
+from lsm.image.resize import imresize
 
 HIGH = data.astronaut()[:240, :320]
 LOW = imresize(HIGH, 0.25)
 
 
-def _save(path, picture):
+def _save(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
 
 
 def _problems(image_set):

@@ -8,21 +8,21 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from lsm.benchmark.datasets import find_set
-from lsm.benchmark.resize import imresize
 from lsm.data import prepare as module
 from lsm.data.check import check_set
+from lsm.data.datasets import find_set
 from lsm.data.lmdb import files_in, write_lmdb, write_meta_info
 from lsm.data.prepare import Recipe, prepare, sub_positions
 from lsm.errors import InputError, OptionError
+from lsm.image.resize import imresize
 
 
 @pytest.fixture
 def source(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
-    for number, picture in enumerate((data.astronaut()[:101, :121], data.coffee()[:130, :99], data.cat()[:40, :30])):
-        Image.fromarray(np.ascontiguousarray(picture)).save(folder / f"p{number}.png")
+    for number, image in enumerate((data.astronaut()[:101, :121], data.coffee()[:130, :99], data.cat()[:40, :30])):
+        Image.fromarray(np.ascontiguousarray(image)).save(folder / f"p{number}.png")
     return folder
 
 
@@ -37,13 +37,13 @@ def _tree(folder):
 @pytest.fixture
 def calls(monkeypatch):
     done = []
-    original = module.prepare_picture
+    original = module.prepare_image
 
     def spy(path, output, recipe):
         done.append(path.name)
         return original(path, output, recipe)
 
-    monkeypatch.setattr(module, "prepare_picture", spy)
+    monkeypatch.setattr(module, "prepare_image", spy)
     return done
 
 
@@ -164,7 +164,7 @@ def test_sources_that_cannot_be_prepared(source, tmp_path):
     with pytest.raises(InputError, match="both become"):
         prepare(source, tmp_path / "out", Recipe())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="no images"):
         prepare(tmp_path / "empty", tmp_path / "out", Recipe())
 
 

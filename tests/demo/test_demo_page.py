@@ -13,7 +13,7 @@ import pytest
 
 from lsm.cli import main
 from lsm.demo.server import demo_server
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
 
 PHOTO = Path(__file__).parents[2] / "docs/images/astronaut-half.png"
 
@@ -87,7 +87,7 @@ def _wait_for_result(page, name):
     page.wait_for_function(
         "name => document.querySelector('#said textarea').value.startsWith(name)", arg=name, timeout=120_000
     )
-    page.wait_for_timeout(1000)  # the slider begins anew when its pictures are there
+    page.wait_for_timeout(1000)  # the slider begins anew when its images are there
 
 
 def _by_cli(source, folder, *options) -> Path:
@@ -99,7 +99,7 @@ def _by_cli(source, folder, *options) -> Path:
 
 
 def _clip(page) -> float:
-    """How much of the upper picture is hidden from the left, in percent."""
+    """How much of the upper image is hidden from the left, in percent."""
     style = page.locator("#slider img").nth(1).get_attribute("style")
     return float(style.split("inset(")[1].split(")")[0].split()[3].rstrip("%"))
 
@@ -107,10 +107,10 @@ def _clip(page) -> float:
 def test_a_photograph_upscaled_compared_and_downloaded(page, tmp_path):
     _upscale(page, PHOTO, scale=2)
     _wait_for_result(page, "astronaut-half_out.png  512×512")
-    pictures = page.locator("#slider img")
-    assert pictures.count() == 2
+    images = page.locator("#slider img")
+    assert images.count() == 2
     for index in range(2):
-        assert pictures.nth(index).evaluate("image => [image.naturalWidth, image.naturalHeight]") == [512, 512]
+        assert images.nth(index).evaluate("image => [image.naturalWidth, image.naturalHeight]") == [512, 512]
 
     box = page.locator("#slider .slider-wrap").bounding_box()
     seen = {}
@@ -129,7 +129,7 @@ def test_a_photograph_upscaled_compared_and_downloaded(page, tmp_path):
     for _ in range(10):
         page.mouse.wheel(0, -120)
     page.wait_for_timeout(300)
-    assert "scale(1.6" in pictures.first.get_attribute("style")  # 1.05 to the tenth
+    assert "scale(1.6" in images.first.get_attribute("style")  # 1.05 to the tenth
 
     with page.expect_download() as download:
         page.click("#download")
@@ -158,7 +158,7 @@ def test_options_reach_the_network(page, tmp_path):
 
 def test_what_cannot_be_done_is_said_in_a_line(page, tmp_path):
     page.click("#start")
-    page.get_by_text("Which picture? Drop one first.").wait_for()
+    page.get_by_text("Which image? Drop one first.").wait_for()
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     _upscale(page, tmp_path / "bad.png")
     page.get_by_text("bad.png: ").last.wait_for()

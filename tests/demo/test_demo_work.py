@@ -1,4 +1,4 @@
-"""What the demo makes of an upload, without a browser: the command line's bytes, and pictures to look at."""
+"""What the demo makes of an upload, without a browser: the command line's bytes, and images to look at."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from lsm.cli import main
 from lsm.demo.visits import Visits
 from lsm.demo.work import PREVIEW_SIDE, Choice, upscale_upload, write_previews
 from lsm.errors import InputError, OptionError
-from lsm.inference.image_io import read_image, write_image
-from lsm.inference.metadata import srgb_profile
-from lsm.inference.resampling import resized
+from lsm.image.io import read_image, write_image
+from lsm.image.metadata import srgb_profile
+from lsm.image.resample import resized
 
 RNG = np.random.default_rng(0)
 
@@ -58,11 +58,11 @@ def test_the_result_is_the_command_lines_byte_for_byte(tmp_path, name, make, cho
     [expected] = by_cli.iterdir()
     assert outcome.result.name == expected.name
     assert outcome.result.read_bytes() == expected.read_bytes()
-    picture, shown = read_image(outcome.result).pixels, read_image(outcome.after).pixels
+    image, shown = read_image(outcome.result).pixels, read_image(outcome.after).pixels
     assert shown.dtype == read_image(outcome.before).pixels.dtype == np.uint8
-    assert shown.shape == picture.shape == read_image(outcome.before).pixels.shape
+    assert shown.shape == image.shape == read_image(outcome.before).pixels.shape
     assert str(tmp_path) not in outcome.said
-    assert outcome.said.startswith(f"{expected.name}  {picture.shape[1]}×{picture.shape[0]}")
+    assert outcome.said.startswith(f"{expected.name}  {image.shape[1]}×{image.shape[0]}")
 
 
 def test_progress_counts_tiles(tmp_path):
@@ -78,7 +78,7 @@ def test_progress_counts_tiles(tmp_path):
 @pytest.mark.parametrize(
     ("content", "limit", "said"),
     [
-        (b"no picture", 10**6, "not a PNG, JPEG, WebP, TIFF or BMP picture"),
+        (b"no image", 10**6, "not a PNG, JPEG, WebP, TIFF or BMP image"),
         (b"", 10**6, "the file is empty"),
         (None, 100, "--max-megapixels"),
     ],

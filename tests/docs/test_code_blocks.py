@@ -1,4 +1,4 @@
-"""Every bash, console and python block of README.md and docs/ is run, page by page, beside small pictures and sounds.
+"""Every bash, console and python block of README.md and docs/ is run, page by page, beside small images and sounds.
 
 What cannot run here says so in the page, by HTML comments right above the block:
 
@@ -23,7 +23,7 @@ import torch
 
 from lsm.arch import create_model
 from lsm.cli import main
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
 from lsm.mixers import registry
 from lsm.weights import load_model, save_model
 from lsm.weights.registry import embedded_path
@@ -113,21 +113,21 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
 
-    def picture(name: str, height: int = 20, width: int = 24) -> None:
+    def image(name: str, height: int = 20, width: int = 24) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
     for name in ("photo.jpg", "photo.png", "scans/a.tif"):
-        picture(name)
+        image(name)
     for name in (
         "photos/a.png",
         "photos/sub/b.jpg",
         *(f"datasets/SR/{name}/HR/a.png" for name in ("Set5", "Set14", "B100")),
     ):
-        picture(name, 96, 108)
+        image(name, 96, 108)
     for number in range(4):
-        picture(f"datasets/BSDS400/HR/{number}.png", 40, 48)
+        image(f"datasets/BSDS400/HR/{number}.png", 40, 48)
     for name in ("options", "scripts", "states", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("my.safetensors", "mine.safetensors"):

@@ -60,7 +60,7 @@ def test_every_page_is_in_the_navigation_and_the_interface_is_described(site: Pa
     for page in (ROOT / "docs").rglob("*.md"):
         assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file()
     assert "images/astronaut.png" in home
-    for name, text in (("inference", "upscale_picture"), ("scan", "linear_scan"), ("arch", "LSMConfig")):
+    for name, text in (("inference", "upscale_image"), ("scan", "linear_scan"), ("arch", "LSMConfig")):
         assert text in (site / "api" / f"{name}.html").read_text(encoding="utf-8")
 
 

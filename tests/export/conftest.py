@@ -5,7 +5,7 @@ import torch
 
 from lsm.arch import LSM, create_model
 
-SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "position_dim": 3}
+SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "pos_dim": 3}
 
 
 def _small(scale: int = 2, **options) -> LSM:

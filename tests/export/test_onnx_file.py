@@ -80,11 +80,11 @@ def test_embedded_weights_in_halves_agree_at_the_sizes_that_the_command_checks(t
     assert max(report.differences.values()) < 1e-4
 
 
-def test_released_networks_take_the_most_probable_category(small, tmp_path):
-    model = small(semantics="released", depths=(2,))
+def test_official_networks_take_the_most_probable_category(small, tmp_path):
+    model = small(recurrence="official", depths=(2,))
     export_onnx(model, tmp_path / "a.onnx", sizes=[])
     file = OnnxNetwork(tmp_path / "a.onnx")
-    assert file.metadata["semantics"] == "released"
+    assert file.metadata["recurrence"] == "official"
     image = torch.rand(1, 3, 21, 13)
     with torch.no_grad():
         expected = model.sample_categories(False)(image)

@@ -22,7 +22,7 @@ def test_a_saved_program_gives_what_the_network_gives(network, tmp_path):
 
 
 def test_the_network_stays_as_it_is(small, tmp_path):
-    model = small(depths=(2,), semantics="released").train()
+    model = small(depths=(2,), recurrence="official").train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     export_program(model, tmp_path / "a.pt2")
     assert model.training and model.groups[0].blocks[1].mixer.sampling

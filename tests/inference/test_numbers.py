@@ -5,12 +5,12 @@ import logging
 import numpy as np
 import pytest
 from skimage import data
-from stress_tools.numbers import extremes, overflowing_model
-from stress_tools.tiling import seam_step
+from stress.numbers import extremes, overflowing_model
+from stress.tiling import seam_step
 
 from lsm import Upscaler, load_model
-from lsm.benchmark.resize import imresize
-from lsm.inference.picture import to_tensor
+from lsm.image.pixels import to_tensor
+from lsm.image.resize import imresize
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +22,17 @@ def photo() -> np.ndarray:
 def test_extremes_are_finite_and_flat_ones_stay_so(precision: str) -> None:
     upscaler = Upscaler(load_model("tiny-x2"), tile=0, precision=precision, device="cpu")
     for dtype in (np.uint8, np.uint16):
-        for name, picture in extremes(dtype, 24).items():
-            values = upscaler.upscale_tensor(to_tensor(picture))
+        for name, image in extremes(dtype, 24).items():
+            values = upscaler.upscale_tensor(to_tensor(image))
             assert values.isfinite().all(), name
 
 
 def test_tiles_that_overflow_are_redone_in_full_precision(caplog: pytest.LogCaptureFixture) -> None:
     model = overflowing_model()
-    picture = extremes(np.uint8)["noise"]
-    expected = Upscaler(model, tile=32, tile_overlap=8, device="cpu")(picture)
+    image = extremes(np.uint8)["noise"]
+    expected = Upscaler(model, tile=32, tile_overlap=8, device="cpu")(image)
     with caplog.at_level(logging.WARNING):
-        found = Upscaler(model, tile=32, tile_overlap=8, precision="fp16", device="cpu")(picture)
+        found = Upscaler(model, tile=32, tile_overlap=8, precision="fp16", device="cpu")(image)
     np.testing.assert_array_equal(found, expected)
     assert caplog.text.count("fp32") == 1
 
@@ -46,8 +46,8 @@ def test_colours_stay(scale: int, photo: np.ndarray) -> None:
 
 
 def test_seams_do_not_show_at_the_default_overlap(photo: np.ndarray) -> None:
-    model, picture = load_model("tiny-x2"), to_tensor(photo)
-    whole = Upscaler(model, tile=0, device="cpu").upscale_tensor(picture)
+    model, image = load_model("tiny-x2"), to_tensor(photo)
+    whole = Upscaler(model, tile=0, device="cpu").upscale_tensor(image)
     upscaler = Upscaler(model, tile=64, device="cpu")
-    difference = 255 * (upscaler.upscale_tensor(picture) - whole)[0]
+    difference = 255 * (upscaler.upscale_tensor(image) - whole)[0]
     assert seam_step(difference, 64, upscaler.tile_overlap, upscaler.window, 2) < 1

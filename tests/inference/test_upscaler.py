@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from lsm.arch import create_model
 from lsm.errors import CheckpointError, InputError, OptionError
+from lsm.image.io import write_image
+from lsm.image.pixels import ImageData
 from lsm.inference import upscaler as module
-from lsm.inference.image_io import write_image
-from lsm.inference.picture import Picture
 from lsm.inference.upscaler import Upscaler
 
 
@@ -109,14 +109,14 @@ def test_tensor_is_the_network_s_own_output_and_tiles_are_near() -> None:
             Upscaler(model, device="cpu").upscale_tensor(wrong)
 
 
-def test_other_pictures_do_not_change_the_bits() -> None:
+def test_other_images_do_not_change_the_bits() -> None:
     torch.manual_seed(0)
-    model = create_model("tiny", scale=2, semantics="released").eval()  # draws random categories
-    pictures = [noise(3, height=40, width=40), noise(1), noise(4)]
+    model = create_model("tiny", scale=2, recurrence="official").eval()  # draws random categories
+    images = [noise(3, height=40, width=40), noise(1), noise(4)]
     upscale = Upscaler(model, tile=32, tile_overlap=16, device="cpu")
-    together = [upscale(picture) for picture in pictures]
+    together = [upscale(image) for image in images]
     state = torch.get_rng_state()
-    alone = Upscaler(model, tile=32, tile_overlap=16, device="cpu")(pictures[2])
+    alone = Upscaler(model, tile=32, tile_overlap=16, device="cpu")(images[2])
     np.testing.assert_array_equal(together[2], alone)
     assert torch.equal(torch.get_rng_state(), state)
     other_seed = Upscaler(model, tile=32, tile_overlap=16, device="cpu", seed=1).upscale_tensor(torch.rand(1, 3, 9, 9))
@@ -152,7 +152,7 @@ def test_tile_is_halved_until_it_fits(error: BaseException, caplog: pytest.LogCa
     assert "tiles of 16" in caplog.text
     caplog.clear()
     np.testing.assert_array_equal(upscale(pixels[:16, :16]), repeat(pixels[:16, :16]))
-    assert not caplog.text, "the next picture starts from the tile that was asked for"
+    assert not caplog.text, "the next image starts from the tile that was asked for"
 
 
 def test_memory_that_never_suffices_is_reported() -> None:
@@ -257,8 +257,8 @@ def test_progress_counts_every_tile() -> None:
 
 
 def test_metadata_is_kept() -> None:
-    picture = Picture(noise(3), b"profile", b"exif", lossless=False)
-    result = Upscaler(Nearest(), device="cpu").upscale_picture(picture)
+    image = ImageData(noise(3), b"profile", b"exif", lossless=False)
+    result = Upscaler(Nearest(), device="cpu").upscale_image(image)
     assert (result.icc_profile, result.exif, result.lossless) == (b"profile", b"exif", False)
 
 
@@ -288,7 +288,7 @@ def test_wrong_options(wrong: dict[str, object]) -> None:
 
 
 def test_tiles_of_a_network_on_squares_of_pixels_begin_where_its_windows_do():
-    """Attention alone sees the same windows in a tile as in the whole picture."""
+    """Attention alone sees the same windows in a tile as in the whole image."""
     small = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8)}
     restorer = create_model("tiny", 1, task="denoise", unshuffle=2, placement="attention", start="random", **small)
     image = torch.rand(1, 3, 61, 150)

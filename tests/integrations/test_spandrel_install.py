@@ -51,9 +51,9 @@ def test_files_of_every_preset(loader, variant, ending, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["light_x4", "light_x3", "classical_x2"])
-def test_released_files(loader, shared, name):
+def test_official_files(loader, shared, name):
     described = check(loader, shared / "fixtures" / f"released_{name}.pth")
-    assert described.model.config.semantics == "released"
+    assert described.model.config.recurrence == "official"
     assert described.tiling is spandrel.ModelTiling.SUPPORTED
 
 

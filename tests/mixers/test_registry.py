@@ -171,8 +171,8 @@ def test_errors_name_what_is_known():
         LSMConfig(mixer_options={"d_state": 4})
     with pytest.raises(OptionError, match="complex tokens"):
         create_model("tiny", mixer="fnet", mixer_options={"keep_complex": True})
-    with pytest.raises(OptionError, match="released semantics need"):
-        LSMConfig(semantics="released", mixer="fnet")
+    with pytest.raises(OptionError, match="official recurrence need"):
+        LSMConfig(recurrence="official", mixer="fnet")
     with pytest.raises(OptionError, match="categories"):
         build_mixer("lru", 4, scan_order="category")
     with pytest.raises(ValueError, match="got tokens"):

@@ -78,7 +78,7 @@ def test_spatial_orders_sum_their_directions(name):
 
 
 @torch.no_grad()
-def test_released_semantics_scan_the_batch_with_unsorted_modulation():
+def test_official_semantics_scan_the_batch_with_unsorted_modulation():
     module, tokens = mixer(batch_scan=True), torch.randn(3, 35, DIM).double()
     torch.manual_seed(5)
     actual = module(tokens, SIZE)

@@ -170,4 +170,4 @@ def test_a_device_without_kernels_is_refused_in_one_sentence():
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert done.returncode != 0
-    assert "ValueError: The scan back end 'triton' needs tensors on a CUDA device, not on cpu" in done.stderr
+    assert "ValueError: The scan backend 'triton' needs tensors on a CUDA device, not on cpu" in done.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
 
 REPOSITORY = Path(__file__).parents[2]
 

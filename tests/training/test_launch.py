@@ -14,12 +14,12 @@ import yaml
 from conftest import environment, run, script, smooth_image
 
 from lsm.arch.network import CONFIG_KEY
-from lsm.benchmark.metrics import psnr
-from lsm.benchmark.resize import imresize
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
-from lsm.inference.image_io import read_rgb, write_image
+from lsm.image.io import read_rgb, write_image
+from lsm.image.resize import imresize
 from lsm.inference.upscaler import Upscaler
+from lsm.metrics.fidelity import psnr
 from lsm.training import launch
 from lsm.training.model import DivergenceError
 

@@ -10,9 +10,9 @@ import torch
 from conftest import smooth_image
 from torch.utils.data import DataLoader
 
-from lsm.benchmark.degradations import compress, to_grey
+from lsm.data.degradations import compress, to_grey
 from lsm.errors import InputError, OptionError
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
 from lsm.training.options import read_options
 from lsm.training.restoration import JpegImages, NoisyImages
 from lsm.training.sampling import ReproducibleSamples

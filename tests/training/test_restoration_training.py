@@ -11,8 +11,8 @@ import torch
 import yaml
 from conftest import SMALL_NETWORK, smooth_image
 
-from lsm.benchmark.degradations import add_noise, picture_generator
-from lsm.benchmark.metrics import psnr
+from lsm.data.degradations import add_noise, image_generator
+from lsm.metrics.fidelity import psnr
 from lsm.training import launch
 
 NETWORK = {**SMALL_NETWORK, "upscale": 1, "task": "denoise", "unshuffle": 2, "drop_path_rate": 0.0}
@@ -58,7 +58,7 @@ def test_it_learns_and_is_measured_by_the_protocol(trained, images):
     before, after = measured(images, None), measured(images, Path("experiments/small/models/net_g_latest.pth"))
     values = []
     for index in range(5):
-        noisy = add_noise(smooth_image(index), 25, picture_generator(f"im{index}"))
+        noisy = add_noise(smooth_image(index), 25, image_generator(f"im{index}"))
         values.append(psnr(np.rint(noisy * 255).clip(0, 255).astype(np.uint8), smooth_image(index), 0, "rgb"))
     assert before["psnr"] == pytest.approx(np.mean(values), abs=1e-6)
     assert before["psnr"] == pytest.approx(20.17, abs=0.5)  # 20 log10(255 / 25), and a little less noise by clamping

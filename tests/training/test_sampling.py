@@ -29,9 +29,9 @@ def test_every_epoch_holds_every_image_once_in_its_own_order():
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-def test_enlarged_and_unshuffled_orders():
-    enlarged = ReproducibleSamples(Drawing(), seed=3, enlarge=2)
-    assert sorted(enlarged[number][0] for number in range(14)) == sorted([*range(7), *range(7)])
+def test_upscaled_and_unshuffled_orders():
+    upscaled = ReproducibleSamples(Drawing(), seed=3, upscale=2)
+    assert sorted(upscaled[number][0] for number in range(14)) == sorted([*range(7), *range(7)])
     ordered = ReproducibleSamples(Drawing(), seed=3, shuffle=False)
     assert [ordered[number][0] for number in range(9)] == [0, 1, 2, 3, 4, 5, 6, 0, 1]
 
@@ -74,7 +74,7 @@ def options(images, workers: int, kind: str) -> dict:
         "use_rot": True,
         "use_shuffle": True,
         "num_worker_per_gpu": workers,
-        "dataset_enlarge_ratio": 1,
+        "dataset_upscale_ratio": 1,
         "pin_memory": False,
     }
     common = {"manual_seed": 1, "rank": 0, "world_size": 1, "num_gpu": 0}
@@ -96,7 +96,7 @@ def test_batches_are_the_same_after_resuming_with_other_workers(images, kind):
 
 
 class Vanishing:
-    """A dataset whose second picture is gone."""
+    """A dataset whose second image is gone."""
 
     def __len__(self):
         return 3
@@ -108,7 +108,7 @@ class Vanishing:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_that_vanishes_is_told_in_one_line(workers):
+def test_a_image_that_vanishes_is_told_in_one_line(workers):
     with pytest.raises(InputError) as caught:
         list(batches_of(torch.utils.data.DataLoader(Vanishing(), num_workers=workers)))
     assert str(caught.value) == "b.png: cannot be read: No such file or directory."

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import smooth_image
 
-from lsm.benchmark.resize import imresize
 from lsm.errors import InputError
-from lsm.inference.image_io import write_image
+from lsm.image.io import write_image
+from lsm.image.resize import imresize
 from lsm.training.data import ImagePairs, find_pairs, random_flips, random_patch
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import smooth_image
 
-from lsm.benchmark.metrics import psnr, psnr_b, ssim
+from lsm.metrics.fidelity import psnr, psnr_b, ssim
 from lsm.training.metrics import applicable, measure
 
 

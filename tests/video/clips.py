@@ -1,4 +1,4 @@
-"""Short synthetic videos, made by PyAV, and what enlarges them without a network."""
+"""Short synthetic videos, made by PyAV, and what upscales them without a network."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -22,8 +22,8 @@ COLOUR_BARS = np.array(
 )  # fmt: skip
 
 
-def pictures(count: int, height: int = 24, width: int = 32, seed: int = 0) -> list[np.ndarray]:
-    """Smooth moving pictures, each different."""
+def images(count: int, height: int = 24, width: int = 32, seed: int = 0) -> list[np.ndarray]:
+    """Smooth moving images, each different."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (height // 4 + 1, width // 4 + count, 3), np.uint8)
     wide = np.kron(coarse, np.ones((4, 4, 1), np.uint8))
@@ -110,7 +110,7 @@ def read_clip(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
 
 
 def lag(path: Path) -> float:
-    """Seconds from the start of the sound to that of the picture."""
+    """Seconds from the start of the sound to that of the image."""
     starts = {"video": [], "audio": []}
     with av.open(path) as container:
         for packet in container.demux():
@@ -126,7 +126,7 @@ def sound_packets(path: Path) -> list[bytes]:
 
 
 class Bicubic(Upscaler):
-    """Enlarges without a network, for tests of what is around it."""
+    """Upscales without a network, for tests of what is around it."""
 
     def __init__(self):
         super().__init__(Repeat(), device="cpu", tile=0)

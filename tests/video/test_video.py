@@ -8,7 +8,7 @@ import pytest
 
 av = pytest.importorskip("av", "18", reason="PyAV 18 (extra `video`) is not installed")
 
-from clips import COLOUR_BARS, LOSSLESS, Bicubic, bars, lag, pictures, read_clip, sound_packets, write_clip  # noqa: E402
+from clips import COLOUR_BARS, LOSSLESS, Bicubic, bars, images, lag, read_clip, sound_packets, write_clip  # noqa: E402
 
 from lsm.errors import OptionError  # noqa: E402
 from lsm.inference.upscaler import Upscaler  # noqa: E402
@@ -19,7 +19,7 @@ from lsm.weights import load_model  # noqa: E402
 
 
 def test_frames_are_those_of_the_upscaler_and_the_sound_is_copied(tmp_path, upscaler):
-    source = write_clip(tmp_path / "a.mp4", pictures(20), audio="aac", pixel_format="yuv444p", matrix=6)
+    source = write_clip(tmp_path / "a.mp4", images(20), audio="aac", pixel_format="yuv444p", matrix=6)
     frames = [frame.pixels for frame in VideoFile(source).frames(0)]
     reference, times = read_clip(source)
     assert np.abs(np.stack(frames).astype(int) - np.stack(reference)).max() <= 1
@@ -28,7 +28,7 @@ def test_frames_are_those_of_the_upscaler_and_the_sound_is_copied(tmp_path, upsc
     made, made_times = read_clip(tmp_path / "b.mkv")
     for one, pixels in zip(made, frames, strict=True):
         np.testing.assert_array_equal(one, upscaler(pixels))
-    # Matroska knows no times before zero, where AAC begins; so picture and sound move together.
+    # Matroska knows no times before zero, where AAC begins; so image and sound move together.
     assert [one - made_times[0] for one in made_times] == times
     assert lag(tmp_path / "b.mkv") == pytest.approx(lag(source), abs=0.001)
     assert sound_packets(tmp_path / "b.mkv") == sound_packets(source)
@@ -41,7 +41,7 @@ def test_frames_are_those_of_the_upscaler_and_the_sound_is_copied(tmp_path, upsc
 @pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "b.mov"])
 def test_uneven_times_survive(tmp_path, upscaler, name):
     units = [0, 512, 700, 3000, 3001, 9000, 12800, 12900, 20000, 20512]
-    source = write_clip(tmp_path / "a.mp4", pictures(10), times=units)
+    source = write_clip(tmp_path / "a.mp4", images(10), times=units)
     upscale_video(VideoFile(source), tmp_path / name, upscaler, segment=4)
     _, times = read_clip(tmp_path / name)
     assert read_clip(source)[1] == [Fraction(unit, 12800) for unit in units]
@@ -56,7 +56,7 @@ def test_uneven_times_survive(tmp_path, upscaler, name):
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(60)])
 def test_the_rate_survives(tmp_path, upscaler, rate):
     time_base = Fraction(1, rate.numerator)
-    source = write_clip(tmp_path / "a.mp4", pictures(7), rate=rate, time_base=time_base)
+    source = write_clip(tmp_path / "a.mp4", images(7), rate=rate, time_base=time_base)
     upscale_video(VideoFile(source), tmp_path / "b.mp4", upscaler, segment=3)
     assert read_clip(tmp_path / "b.mp4")[1] == [number / rate for number in range(7)]
     with av.open(tmp_path / "b.mp4") as container:
@@ -105,11 +105,11 @@ def test_ten_bits_stay_ten_bits(tmp_path):
 
 
 def test_rotation_is_applied(tmp_path):
-    image = pictures(1)[0]
+    image = images(1)[0]
     source = write_clip(tmp_path / "a.mp4", [image] * 2, rotation=90, aspect=Fraction(4, 3), pixel_format="yuv444p")
     data = source.read_bytes()
     matrix = struct.unpack(">9i", data[(head := data.index(b"tkhd") + 4 + 40) : head + 36])
-    clockwise = matrix[1] > 0  # x of the stored picture becomes y downwards
+    clockwise = matrix[1] > 0  # x of the stored image becomes y downwards
     upscale_video(VideoFile(source), tmp_path / "b.mp4", Bicubic(), Encoding(crf=1, pixel_format="yuv444p"))
     with av.open(tmp_path / "b.mp4") as container:
         assert next(container.decode(video=0)).rotation == 0
@@ -131,7 +131,7 @@ def test_odd_sizes_are_padded_by_their_last_row_and_column(tmp_path, weights):
     ("codec", "name"), [("libx265", "b.mp4"), ("libsvtav1", "b.mkv"), ("libvpx-vp9", "b.webm"), ("ffv1", "b.mkv")]
 )
 def test_other_codecs(tmp_path, codec, name):
-    source = write_clip(tmp_path / "a.mp4", pictures(9, 64, 64), matrix=1)
+    source = write_clip(tmp_path / "a.mp4", images(9, 64, 64), matrix=1)
     upscale_video(VideoFile(source), tmp_path / name, Bicubic(), Encoding(codec), segment=4)
     made, times = read_clip(tmp_path / name)
     assert [round(time * 1000) for time in times] == [40 * number for number in range(9)]

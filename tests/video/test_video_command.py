@@ -8,11 +8,11 @@ import pytest
 
 av = pytest.importorskip("av", "18", reason="PyAV 18 (extra `video`) is not installed")
 
-from clips import Bicubic, pictures, read_clip, write_clip  # noqa: E402
+from clips import Bicubic, images, read_clip, write_clip  # noqa: E402
 
 from lsm.cli import main  # noqa: E402
 from lsm.errors import InputError  # noqa: E402
-from lsm.inference.image_io import read_image, write_image  # noqa: E402
+from lsm.image.io import read_image, write_image  # noqa: E402
 from lsm.inference.upscaler import Upscaler  # noqa: E402
 from lsm.video.convert import upscale_video  # noqa: E402
 from lsm.video.file import VideoFile  # noqa: E402
@@ -26,9 +26,9 @@ def run(capfd, *arguments):
 
 
 def test_numbered_frames_to_frames_and_to_video(tmp_path, weights, capfd, caplog):
-    images = pictures(12)
+    given = images(12)
     (tmp_path / "in").mkdir()
-    for number, pixels in enumerate(images):
+    for number, pixels in enumerate(given):
         write_image(tmp_path / "in" / f"f{number}.png", pixels)
     upscaler = Upscaler(load_model(weights), device="cpu")
     code, said = run(capfd, tmp_path / "in", "-o", tmp_path / "out", "-n", weights)
@@ -36,13 +36,13 @@ def test_numbered_frames_to_frames_and_to_video(tmp_path, weights, capfd, caplog
     code, said = run(capfd, tmp_path / "in" / "f%d.png", "-o", tmp_path / "out", "-n", weights)
     assert (code, "12 skipped" in said) == (0, True)
     for number in (2, 10):
-        np.testing.assert_array_equal(read_image(tmp_path / "out" / f"f{number}.png").pixels, upscaler(images[number]))
+        np.testing.assert_array_equal(read_image(tmp_path / "out" / f"f{number}.png").pixels, upscaler(given[number]))
     options = ["-n", weights, "--codec", "ffv1", "--pixel-format", "bgr0", "--fps", "30000/1001"]
     for name, pattern in (("a.mkv", "in"), ("b.mkv", "in/f%d.png"), ("c.mkv", "in/*.png")):
         code, said = run(capfd, tmp_path / pattern, "-o", tmp_path / name, *options)
         assert code == 0, said
         frames, times = read_clip(tmp_path / name)
-        for one, pixels in zip(frames, images, strict=True):  # f2 before f10
+        for one, pixels in zip(frames, given, strict=True):  # f2 before f10
             np.testing.assert_array_equal(one, upscaler(pixels))
         assert [round(time * 1000) for time in times] == [round(number * 1001 / 30) for number in range(12)]
     (tmp_path / "in" / "f5.png").unlink()
@@ -55,7 +55,7 @@ def test_numbered_frames_to_frames_and_to_video(tmp_path, weights, capfd, caplog
 
 def _cut(path):
     """Its head is there, and says how long it would be."""
-    whole = write_clip(path.with_name("whole.mkv"), pictures(50), options={"crf": "4", "g": "5"}, audio="aac")
+    whole = write_clip(path.with_name("whole.mkv"), images(50), options={"crf": "4", "g": "5"}, audio="aac")
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
 
 
@@ -84,12 +84,12 @@ def _no_frames(path):
         ("cut.mkv", _cut, "is cut off"),
         (
             "head.mp4",
-            lambda path: path.write_bytes(write_clip(path.with_name("w.mp4"), pictures(9)).read_bytes()[:900]),
+            lambda path: path.write_bytes(write_clip(path.with_name("w.mp4"), images(9)).read_bytes()[:900]),
             "cut off or damaged",
         ),
         ("song.m4a", _sound_only, "holds no video stream"),
         ("none.mkv", _no_frames, "none.mkv: "),
-        ("picture.png", lambda path: write_image(path, pictures(1)[0]), "is a picture"),
+        ("image.png", lambda path: write_image(path, images(1)[0]), "is an image"),
         ("missing.mp4", lambda path: None, "no such file"),
     ],
 )
@@ -108,7 +108,7 @@ def test_bad_input_is_one_line_and_code_2(tmp_path, capfd, name, make, said):
 
 def test_damage_is_said(tmp_path, caplog):
     for name in ("a.mp4", "a.mkv"):
-        source = write_clip(tmp_path / name, pictures(40, 48, 64))
+        source = write_clip(tmp_path / name, images(40, 48, 64))
         data, length = bytearray(source.read_bytes()), 300 if name == "a.mp4" else 8
         data[len(data) // 2 : len(data) // 2 + length] = bytes(index % 251 for index in range(length))
         source.write_bytes(data)
@@ -142,7 +142,7 @@ def test_damage_is_said(tmp_path, caplog):
 )
 def test_wrong_usage_is_one_line_and_touches_nothing(tmp_path, capfd, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
-    write_clip(Path("a.mp4"), pictures(3), audio="aac")
+    write_clip(Path("a.mp4"), images(3), audio="aac")
     Path("there.mp4").write_text("mine")
     before = {path: path.read_bytes() for path in Path().iterdir()}
     code, error = run(capfd, "a.mp4", *arguments)
@@ -154,7 +154,7 @@ def test_wrong_usage_is_one_line_and_touches_nothing(tmp_path, capfd, monkeypatc
 
 
 def test_sound_that_does_not_fit_can_be_dropped(tmp_path, capfd, weights):
-    source = write_clip(tmp_path / "a.mp4", pictures(3), audio="aac")
+    source = write_clip(tmp_path / "a.mp4", images(3), audio="aac")
     options = ["--codec", "libvpx-vp9", "--audio", "drop", "-n", weights]
     code, said = run(capfd, source, "-o", tmp_path / "b.webm", *options)
     assert code == 0, said

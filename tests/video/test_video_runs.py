@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("av", "18", reason="PyAV 18 (extra `video`) is not installed")
 
-from clips import LOSSLESS, Bicubic, Repeat, pictures, read_clip, sound_packets, write_clip
+from clips import LOSSLESS, Bicubic, Repeat, images, read_clip, sound_packets, write_clip
 
 from lsm.errors import OptionError
 from lsm.inference.upscaler import Upscaler
@@ -24,7 +24,7 @@ from lsm.weights import load_model
 
 
 def test_it_goes_on_after_kill_9_to_the_same_frames(tmp_path, weights):
-    source = write_clip(tmp_path / "a.mp4", pictures(60, 48, 64), audio="aac")
+    source = write_clip(tmp_path / "a.mp4", images(60, 48, 64), audio="aac")
     code = "import torch; torch.set_num_threads(1); from lsm.cli import main; main()"
     command = [sys.executable, "-c", code, "upscale-video", str(source), "-n", str(weights), "--device", "cpu"]
     command += ["--segment", "4", "-o"]
@@ -56,7 +56,7 @@ def test_it_goes_on_after_kill_9_to_the_same_frames(tmp_path, weights):
 
 
 def test_an_interruption_and_a_full_disk_keep_what_is_finished(tmp_path, upscaler, monkeypatch):
-    source = write_clip(tmp_path / "a.mp4", pictures(12))
+    source = write_clip(tmp_path / "a.mp4", images(12))
 
     def stop(done, total):
         if done == 9:
@@ -80,7 +80,7 @@ def test_an_interruption_and_a_full_disk_keep_what_is_finished(tmp_path, upscale
 def test_restart_begins_anew_and_an_automatic_tile_stays(tmp_path, upscaler, monkeypatch):
     settled = []
     monkeypatch.setattr(Upscaler, "max_tile", Upscaler.max_tile.setter(lambda self, tile: settled.append(tile)))
-    source = write_clip(tmp_path / "a.mp4", pictures(4))
+    source = write_clip(tmp_path / "a.mp4", images(4))
     segments = Segments(tmp_path / "b.mkv")
 
     def stop(done, total):
@@ -99,7 +99,7 @@ def test_restart_begins_anew_and_an_automatic_tile_stays(tmp_path, upscaler, mon
 
 
 def test_restart_leaves_a_run_alone_that_is_under_way(tmp_path, upscaler):
-    source = write_clip(tmp_path / "a.mp4", pictures(4))
+    source = write_clip(tmp_path / "a.mp4", images(4))
     segments = Segments(tmp_path / "b.mkv")
     with segments.held():
         segments.begin({"chosen": {"tile": 0}}, restart=False)
@@ -125,7 +125,7 @@ def test_an_automatic_tile_shrinks_where_memory_runs_out(tmp_path):
                 raise MemoryError
             return super().forward(image)
 
-    source = write_clip(tmp_path / "a.mp4", pictures(3))
+    source = write_clip(tmp_path / "a.mp4", images(3))
     upscaler = Upscaler(Small(), device="cpu")
     upscale_video(VideoFile(source), tmp_path / "b.mkv", upscaler, LOSSLESS)
     made = read_clip(tmp_path / "b.mkv")[0]
@@ -134,7 +134,7 @@ def test_an_automatic_tile_shrinks_where_memory_runs_out(tmp_path):
 
 
 def test_memory_is_bounded(tmp_path):
-    source = write_clip(tmp_path / "a.mp4", pictures(80), options={"preset": "ultrafast"})
+    source = write_clip(tmp_path / "a.mp4", images(80), options={"preset": "ultrafast"})
     alive, most, lock = set(), [0], threading.Lock()
 
     class Watching(VideoFile):

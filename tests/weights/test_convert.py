@@ -7,17 +7,17 @@ from lsm import load_model
 from lsm.arch import create_model
 from lsm.errors import CheckpointError, OptionError
 from lsm.weights import about_weights, save_model
-from lsm.weights.convert import convert, released_state
+from lsm.weights.convert import convert, official_state
 
-RELEASED = ("light_x4", "light_x3", "classical_x2")
+OFFICIAL = ("light_x4", "light_x3", "classical_x2")
 
 
 def small(**options):
     return create_model("tiny", 2, **{"embed_dim": 16, "depths": (2,), "d_state": 2, "num_heads": 2, **options}).eval()
 
 
-@pytest.mark.parametrize("name", RELEASED)
-def test_released_files_come_back_bit_for_bit(shared, name, tmp_path):
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_official_files_come_back_bit_for_bit(shared, name, tmp_path):
     original = shared / "fixtures" / f"released_{name}.pth"
     convert(original, tmp_path / "ours.safetensors")
     assert load_model(tmp_path / "ours.safetensors").config == load_model(original).config
@@ -51,11 +51,11 @@ def test_which_weights_of_a_file_are_taken(tmp_path):
 
 
 @pytest.mark.parametrize("dictionary", ["block", "shared"])  # a shared one is written once for each block
-def test_a_paper_network_can_take_the_released_names(dictionary, tmp_path):
+def test_a_paper_network_can_take_the_official_names(dictionary, tmp_path):
     model = small(dictionary=dictionary, depths=(4,))
     save_model(model, tmp_path / "a.safetensors")
-    convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="released")
-    loaded = load_model(tmp_path / "b.pth", semantics="paper")
+    convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="official")
+    loaded = load_model(tmp_path / "b.pth", recurrence="paper")
     image = torch.rand(1, 3, 9, 20)
     with torch.no_grad():
         assert torch.equal(loaded(image), model(image))
@@ -74,16 +74,16 @@ def test_a_paper_network_can_take_the_released_names(dictionary, tmp_path):
 )
 def test_what_the_published_networks_lack_is_refused(options):
     with pytest.raises(CheckpointError, match="published networks"):
-        released_state(small(**options))
+        official_state(small(**options))
 
 
 @pytest.mark.parametrize(
     ("target", "options", "text"),
     [
         ("b.ckpt", {}, "safetensors or .pth"),
-        ("b.pth", {"naming": "theirs"}, "released"),
+        ("b.pth", {"naming": "theirs"}, "official"),
         ("b.pth", {"key": "param"}, "params"),
-        ("b.safetensors", {"naming": "released"}, "Only a .pth"),
+        ("b.safetensors", {"naming": "official"}, "Only a .pth"),
     ],
 )
 def test_wrong_requests_write_nothing(target, options, text, tmp_path):

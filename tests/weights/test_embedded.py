@@ -5,11 +5,11 @@ import pytest
 from skimage import data
 
 from lsm import Upscaler, load_model
-from lsm.benchmark.degradations import add_noise, picture_generator
-from lsm.benchmark.metrics import psnr
-from lsm.benchmark.resize import imresize
 from lsm.benchmark.restoration import NLM_STRENGTHS, non_local_means, to_bytes
-from lsm.inference.image_io import read_image
+from lsm.data.degradations import add_noise, image_generator
+from lsm.image.io import read_image
+from lsm.image.resize import imresize
+from lsm.metrics.fidelity import psnr
 from lsm.weights import EMBEDDED, read_checkpoint
 from lsm.weights.registry import embedded_path
 
@@ -24,11 +24,11 @@ def test_files_are_small_and_say_where_they_come_from(name):
     assert header["licence"] == "Apache-2.0"
     config = load_model(name).config
     assert name == f"tiny-{config.purpose.replace('×', 'x')}"
-    assert config.semantics == "paper"
+    assert config.recurrence == "paper"
 
 
 @pytest.mark.parametrize(("name", "gain"), [("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5)])
-def test_they_beat_bicubic_on_every_picture_of_set5(shared, name, gain):
+def test_they_beat_bicubic_on_every_image_of_set5(shared, name, gain):
     model = load_model(name)
     scale, upscale = model.config.upscale, Upscaler(model, tile=0, device="cpu")
     gains = []
@@ -49,13 +49,13 @@ def test_the_denoiser_beats_non_local_means(name, sigma):
     clean = getattr(data, name)()[100:260, 100:260]
     grey = clean.ndim == 2
     colour = np.repeat(clean[..., None], 3, axis=2) if grey else clean
-    noisy = to_bytes(add_noise(colour, sigma, picture_generator(name), grey=grey))
+    noisy = to_bytes(add_noise(colour, sigma, image_generator(name), grey=grey))
     restore = Upscaler(load_model("tiny-denoise"), tile=0, device="cpu")
     ours = np.repeat(restore(noisy[..., 0])[..., None], 3, axis=2) if grey else restore(noisy)
     others = non_local_means(noisy, NLM_STRENGTHS[sigma])
     assert psnr(ours, colour, 0, "rgb") > psnr(others, colour, 0, "rgb") + (0.5 if grey else 1.0)
 
 
-def test_the_denoiser_leaves_a_clean_picture_alone():
+def test_the_denoiser_leaves_a_clean_image_alone():
     clean = data.astronaut()[:160, 100:260]
     assert psnr(Upscaler(load_model("tiny-denoise"), tile=0, device="cpu")(clean), clean, 0, "rgb") > 36

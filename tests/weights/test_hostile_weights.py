@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from stress_tools.checkpoints import crafted, try_file, whole_files, with_code, wrong_config
-from stress_tools.mutants import mutate
+from stress.checkpoints import crafted, try_file, whole_files, with_code, wrong_config
+from stress.mutants import mutate
 
 from lsm.errors import CheckpointError
 from lsm.weights.pth import load_pth

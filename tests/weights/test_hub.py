@@ -7,8 +7,8 @@ from lsm import LSM, Upscaler, load_model
 from lsm.arch import create_model
 from lsm.errors import CheckpointError
 from lsm.weights import save_model
-from lsm.weights.convert import released_state
-from lsm.weights.hub import RELEASED, HubFile, fetch
+from lsm.weights.convert import official_state
+from lsm.weights.hub import OFFICIAL, HubFile, fetch
 
 PLACE = "hf:someone/sr-weights/x2/small.safetensors"
 
@@ -112,21 +112,21 @@ def test_what_is_missing_is_said_in_one_line(stored, place, text):
     assert "\n" not in str(caught.value)
 
 
-def test_released_checkpoints_have_names(hub, tmp_path):
-    assert len(RELEASED) == 9
-    for name, place in RELEASED.items():
-        model = small(semantics="released") if name == "released/light-x2" else None
+def test_official_checkpoints_have_names(hub, tmp_path):
+    assert len(OFFICIAL) == 9
+    for name, place in OFFICIAL.items():
+        model = small(recurrence="official") if name == "official/light-x2" else None
         if model is not None:
-            torch.save({"params": released_state(small()), "params_ema": released_state(model)}, tmp_path / "a.pth")
+            torch.save({"params": official_state(small()), "params_ema": official_state(model)}, tmp_path / "a.pth")
             hub.add(place.repository, place.file, (tmp_path / "a.pth").read_bytes())
             loaded = load_model(name)
-            assert loaded.config.semantics == "released"
+            assert loaded.config.recurrence == "official"
             assert same(loaded, model)
-    assert RELEASED["released/base-x3"].file == "train_LSM_SR_x3_finetune/models/net_g_best.pth"
-    assert RELEASED["released/s-x4"].file == "train_LSM_S_SR_x4_finetune/models/net_g_best.pth"
-    assert RELEASED["released/light-x2"].file == "train_LSM_light_lightSR_x2_finetune/models/net_g_best.pth"
-    with pytest.raises(CheckpointError, match="released/light-x4"):
-        load_model("released/lite-x4")
+    assert OFFICIAL["official/base-x3"].file == "train_LSM_SR_x3_finetune/models/net_g_best.pth"
+    assert OFFICIAL["official/s-x4"].file == "train_LSM_S_SR_x4_finetune/models/net_g_best.pth"
+    assert OFFICIAL["official/light-x2"].file == "train_LSM_light_lightSR_x2_finetune/models/net_g_best.pth"
+    with pytest.raises(CheckpointError, match="official/light-x4"):
+        load_model("official/lite-x4")
 
 
 @torch.no_grad()
@@ -155,11 +155,11 @@ def test_a_refused_upload_is_one_line(hub, monkeypatch):
 
 
 def test_a_folder_of_the_hubs_layout(tmp_path):
-    model = small(semantics="released")
+    model = small(recurrence="official")
     model.save_pretrained(tmp_path / "mine")
     loaded = LSM.from_pretrained(tmp_path / "mine")
     assert loaded.config == model.config and same(loaded, model)
-    assert LSM.from_pretrained(tmp_path / "mine", semantics="paper").config.semantics == "paper"
+    assert LSM.from_pretrained(tmp_path / "mine", recurrence="paper").config.recurrence == "paper"
 
 
 @pytest.mark.parametrize("source", ["noname", "a/b/c", "a b/c"])

@@ -37,10 +37,10 @@ def test_a_configuration_of_another_scale_is_refused():
         detect_config({**other, "_extra_state": state["_extra_state"]})
 
 
-def test_no_released_name(tmp_path):
+def test_no_official_name(tmp_path):
     save_model(create_model("tiny", 1, task="denoise", **SMALL), tmp_path / "a.safetensors")
-    with pytest.raises(CheckpointError, match="denoise has no released name"):
-        convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="released")
+    with pytest.raises(CheckpointError, match="denoise has no official name"):
+        convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="official")
 
 
 def test_the_hubs_page_says_what_it_does():

@@ -12,7 +12,7 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** JSON has no infinity: the file says "inf" for equal pictures. */
+/** JSON has no infinity: the file says "inf" for equal images. */
 const number = (value) => (value === "inf" ? Infinity : value);
 const shown = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "∞");
 const signed = (value, digits) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits);
@@ -121,7 +121,7 @@ function renderLine(line, previous, inOrder) {
     make("th", { scope: "row", textContent: line.label + (line.published ? " †" : "") }),
     make("td", { textContent: `×${line.scale}` }),
     make("td", { textContent: line.parameters ? `${(line.parameters / 1e6).toFixed(3)} M` : "–" }),
-    make("td", { textContent: line.multiply_adds ? `${(line.multiply_adds / 1e9).toFixed(1)} G` : "–" }),
+    make("td", { textContent: line.macs ? `${(line.macs / 1e9).toFixed(1)} G` : "–" }),
     ...setNames.map((name) => setCell(line, name)),
     make("td", { textContent: line.seconds === null ? "–" : `${line.seconds.toPrecision(3)} s` }),
   );
@@ -135,15 +135,15 @@ function drawResults() {
       { title: "Method", value: (line) => line.label },
       { title: "Scale", value: (line) => line.scale },
       { title: "Params", value: (line) => line.parameters || null },
-      { title: "Mult-adds", value: (line) => line.multiply_adds || null },
+      { title: "MACs", value: (line) => line.macs || null },
       ...setNames.map((name) => ({ title: data.titles[name], value: (line) => line.values[name] && number(line.values[name][0]) })),
-      { title: "Time/picture", value: (line) => line.seconds },
+      { title: "Time/image", value: (line) => line.seconds },
     ],
     lines,
   );
 }
 
-/* Pictures of one set at one scale. */
+/* Images of one set at one scale. */
 
 const imagesTable = new SortableTable(find("images"), renderImage);
 let models = [];
@@ -177,9 +177,9 @@ function drawImages() {
   const columns = models.map((model) => ({
     title: model, value: (item) => (item.values[model] ? number(item.values[model][0]) : null),
   }));
-  const pictures = { title: "Picture", value: (item) => item.image };
+  const images = { title: "Image", value: (item) => item.image };
   const size = { title: "Size", value: (item) => item.width * item.height };
-  imagesTable.show([pictures, size, ...columns], [...items.values()]);
+  imagesTable.show([images, size, ...columns], [...items.values()]);
 }
 
 function showImages(name, scale, scroll) {
@@ -219,12 +219,12 @@ function drawCrops() {
   const crop = cropOf(find("crop-image").value);
   find("crops-section").hidden = !crop;
   if (!crop) return;
-  const names = crop.pictures.map(([name]) => name);
+  const names = crop.images.map(([name]) => name);
   const networks = names.filter((name) => !["HR", "bicubic"].includes(name));
   fill(find("before"), names.map((name) => [name, name]), find("before").value || "bicubic");
   fill(find("after"), names.map((name) => [name, name]), find("after").value || networks[0] || "HR");
   find("crops").replaceChildren(
-    ...crop.pictures.map(([name, source]) =>
+    ...crop.images.map(([name, source]) =>
       make(
         "figure", {}, make("img", { src: source, alt: `${crop.image}, ${name}` }),
         make("figcaption", {}, name, make("br"), make("small", { textContent: caption(name) })),
@@ -235,10 +235,10 @@ function drawCrops() {
 }
 
 function drawComparison() {
-  const pictures = new Map(cropOf(find("crop-image").value).pictures);
+  const images = new Map(cropOf(find("crop-image").value).images);
   for (const side of ["before", "after"]) {
     const name = find(side).value;
-    Object.assign(find(`compare-${side}`), { src: pictures.get(name), alt: name });
+    Object.assign(find(`compare-${side}`), { src: images.get(name), alt: name });
     find(`tag-${side}`).textContent = name;
   }
   moveDivider();

@@ -1,0 +1,237 @@
+"""Which images become which files: inputs found, outputs named, and everything refused that would lose a file."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsm.errors import InputError, OptionError
+from lsm.image.encode import EXTENSIONS, format_of
+from lsm.image.io import has_alpha, is_image_name, printable
+from lsm.image.remote import AnyPath, RemotePath, any_path, exists
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to upscale.
+
+    Attributes:
+        source: The image.
+        target: The file to make.
+        replace: Whether a file of that name may be replaced, even if it appears while the work is done.
+    """
+
+    source: AnyPath
+    target: AnyPath
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How outputs are named: NAME_SUFFIX.EXT in the input's place of the tree.
+
+    Attributes:
+        output: A folder; or, for a single file, the name of the output.
+        suffix: Appended to names after an underscore; none if empty.
+        ext: "auto" for the input's own, or an extension with or without its dot.
+        drop_alpha: Whether outputs have no transparency. Else a transparent image becomes a PNG instead of a JPEG.
+    """
+
+    output: AnyPath
+    suffix: str = "out"
+    ext: str = "auto"
+    drop_alpha: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ext != "auto":
+            format_of(Path(f"a.{self.ext.lstrip('.')}"))
+        if Path(self.suffix).name != self.suffix:
+            raise OptionError(f"Suffix {self.suffix!r} must be part of a name, not of a path.")
+
+    def target(self, source: AnyPath, place: Path) -> AnyPath:
+        """Name the output of `source`, which lies at `place` in the input's tree."""
+        ext = source.suffix if self.ext == "auto" else f".{self.ext.lstrip('.')}"
+        ext = ext if ext.lower() in EXTENSIONS else ".png"
+        if not self.drop_alpha and not EXTENSIONS[ext.lower()].alpha and has_alpha(source):
+            ext = ".png"
+        stem = f"{place.stem}_{self.suffix}" if self.suffix else place.stem
+        return self.output / place.parent / f"{stem}{ext}"
+
+
+def plan(
+    inputs: Sequence[str], naming: Naming, *, skip_existing: bool = False, overwrite: bool = False
+) -> tuple[list[Job], list[Job]]:
+    """Find all images and name their outputs.
+
+    Args:
+        inputs: Files, folders (searched recursively for images), glob patterns (`**` too), and URLs of the first two.
+        naming: How outputs are named.
+        skip_existing: Leave out jobs whose output is there.
+        overwrite: Allow outputs that are there, even the input itself, to be replaced.
+
+    Returns:
+        The jobs to do, sorted by input, and those left out.
+
+    Raises:
+        InputError: If an input is missing or nameless, or no image is found.
+        OptionError: If the outputs cannot be written, collide, or would replace files without `overwrite`.
+    """
+    if skip_existing and overwrite:
+        raise OptionError("--skip-existing and --overwrite exclude each other.")
+    if "" in inputs:  # a shell's unset variable; as a path it would mean the whole working folder
+        raise InputError("An input's name is empty; name a file, a folder or a pattern.")
+    single = len(inputs) == 1 and any_path(inputs[0]).is_file()
+    if is_image_name(naming.output) and not naming.output.is_dir():
+        if not single:
+            raise OptionError(f"{printable(naming.output)} names one image; several inputs need a folder as output.")
+        jobs = [Job(any_path(inputs[0]), _named_output(naming), overwrite)]
+    else:
+        found = _find(inputs, naming.output)
+        jobs = [Job(source, naming.target(source, place), overwrite) for source, place in found]
+    if naming.suffix:
+        jobs = _without_own_outputs(jobs, {_key(any_path(name)) for name in inputs})
+    _check_collisions(jobs, overwrite)
+    _check_folder(naming.output if jobs[0].target != naming.output else naming.output.parent)
+    there = _done(jobs, naming.output)
+    if there and not skip_existing and not overwrite:
+        others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
+        raise OptionError(f"{printable(there[0].target)}{others} already; use --overwrite or --skip-existing.")
+    if not skip_existing:
+        return jobs, []
+    left_out = set(there)
+    return [job for job in jobs if job not in left_out], there
+
+
+def _named_output(naming: Naming) -> AnyPath:
+    """Check that the name of a single output does not contradict the other options."""
+    if naming.ext != "auto" and format_of(naming.output) != EXTENSIONS[f".{naming.ext.lstrip('.')}".lower()]:
+        raise OptionError(f"Output {printable(naming.output)} is no .{naming.ext.lstrip('.')} file, as --ext asks for.")
+    return naming.output
+
+
+def _find(inputs: Sequence[str], output: AnyPath) -> list[tuple[AnyPath, Path]]:
+    """Find the images with their places in the tree of their input, each once, sorted."""
+    found: dict[str, tuple[AnyPath, Path]] = {}
+    for name in inputs:
+        path = any_path(name)
+        hits: Sequence[tuple[AnyPath, Path]]
+        if isinstance(path, RemotePath):
+            hits = _remote_images(path, output)
+        elif path.is_dir():
+            hits = [(file, file.relative_to(path)) for file in _images_below(path, output)]
+            if not hits:
+                raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP images in this folder.")
+        elif path.exists():
+            hits = [(path, Path(path.name))]
+        elif glob.has_magic(name):
+            hits = _matches(name, output)
+        else:
+            raise InputError(f"{printable(path)}: no such file or folder.")
+        for source, place in hits:
+            found.setdefault(_key(source), (source, place))
+    return sorted(found.values(), key=lambda hit: (isinstance(hit[0], RemotePath), hit))
+
+
+def _images_below(folder: Path, output: AnyPath) -> Iterable[Path]:
+    """Walk a folder for names of images, past hidden files and the output folder, if that lies deeper inside.
+
+    Links to folders are followed, but no folder is entered twice.
+    """
+
+    def unreadable(error: OSError) -> None:
+        raise InputError(f"{printable(error.filename)}: cannot be searched: {error.strerror}.") from error
+
+    seen = {_key(output)} if _key(output) != _key(folder) else set()
+    for place, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        # A link may lead back to a folder above, and the walk with it.
+        folders[:] = [name for name in folders if not name.startswith(".") and _key(Path(place, name)) not in seen]
+        seen.update(_key(Path(place, name)) for name in folders)
+        yield from (Path(place, name) for name in files if not name.startswith(".") and is_image_name(Path(name)))
+
+
+def _remote_images(path: RemotePath, output: AnyPath) -> list[tuple[AnyPath, Path]]:
+    """Find the image of a URL, or those below it, past hidden names and the output folder, if that lies inside."""
+    try:
+        if path.is_file():
+            return [(path, Path(path.name))]
+        files = [(file, Path(file.url.removeprefix(f"{path}/"))) for file in path.files()]
+    except OSError as error:
+        raise InputError(f"{printable(path)}: cannot be searched: {error.strerror or error}.") from error
+    own = f"{output}/" if _key(output) != _key(path) else None
+    hits: list[tuple[AnyPath, Path]] = [
+        (file, place)
+        for file, place in files
+        if is_image_name(place)
+        and not any(part.startswith(".") for part in place.parts)
+        and not (own and file.url.startswith(own))
+    ]
+    if not hits:
+        raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP images there.")
+    return hits
+
+
+def _done(jobs: Sequence[Job], output: AnyPath) -> list[Job]:
+    """Give the jobs whose output is there. A store lists all at once, where a question for each would take long."""
+    if not isinstance(output, RemotePath) or len(jobs) == 1:
+        return [job for job in jobs if exists(job.target)]
+    there = set(output.files())
+    return [job for job in jobs if job.target in there]
+
+
+def _matches(pattern: str, output: AnyPath) -> list[tuple[Path, Path]]:
+    """Expand a glob pattern; places are relative to its part before the first wildcard."""
+    fixed = []
+    for part in Path(pattern).parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    root = Path(*fixed)
+    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (Path.glob's ** varies)
+    inside = [path for path in paths if path.is_file() and is_image_name(path)]
+    hits = [(path, path.relative_to(root)) for path in inside if output not in path.parents]
+    if not hits:
+        raise InputError(f"{printable(pattern)}: no image matches this pattern.")
+    return hits
+
+
+def _without_own_outputs(jobs: list[Job], named: set[str]) -> list[Job]:
+    """Leave out images that an earlier run made of another input, when a folder is its own output folder."""
+    made = {_key(job.target) for job in jobs if _key(job.target) != _key(job.source)}
+    return [job for job in jobs if _key(job.source) not in made or _key(job.source) in named]
+
+
+def _check_collisions(jobs: list[Job], overwrite: bool) -> None:
+    """Refuse two inputs for one output, and outputs that would replace inputs."""
+    sources = {_key(job.source) for job in jobs}
+    targets: dict[str, Job] = {}
+    for job in jobs:
+        key = _key(job.target)
+        if key in targets:
+            both = f"{printable(targets[key].source)} and {printable(job.source)}"
+            raise OptionError(f"{both} would both be written to {printable(job.target)}; upscale them separately.")
+        targets[key] = job
+        if key in sources and key != _key(job.source):
+            raise OptionError(f"{printable(job.target)} is an input and would be an output too; use another --suffix.")
+        if key in sources and not overwrite:
+            raise OptionError(f"{printable(job.source)} would be overwritten; use a --suffix, or --overwrite if meant.")
+
+
+def _check_folder(folder: AnyPath) -> None:
+    """Refuse a folder that cannot be made or written to, before hours of work; a store is not asked."""
+    if isinstance(folder, RemotePath):
+        return
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise OptionError(f"{printable(existing)} is no folder, so nothing can be written to {printable(folder)}.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OptionError(f"The folder {printable(existing)} cannot be written to; choose another output with -o.")
+
+
+def _key(path: AnyPath) -> str:
+    """Give what two names of one file have in common."""
+    return path.url if isinstance(path, RemotePath) else os.path.normcase(os.path.realpath(path))

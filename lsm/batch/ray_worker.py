@@ -1,0 +1,160 @@
+"""What one machine of a cluster does: an actor that makes its own `Upscaler` and performs jobs, see `cluster`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lsm.batch.plan import Job
+from lsm.batch.run import Watcher, upscale_files
+from lsm.errors import CheckpointError
+from lsm.image.io import printable
+from lsm.image.remote import exists
+from lsm.inference.recipe import Recipe
+from lsm.inference.upscaler import Upscaler
+
+ATTEMPTS = 3
+"""How often an image is begun, if its worker is killed each time."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a worker is told.
+
+    Attributes:
+        jobs: All jobs; a row of the data set is the index of one.
+        recipe: Of the upscaler.
+        weights: Name and content of the weights' file, which need not be on the worker's machine.
+        tile: Largest tile, which one worker has chosen for all.
+        note: See `upscale_files`.
+        max_pixels: See `upscale_files`.
+        folder: Where relative names start; none if all files are in stores.
+        token: A file that a worker must see, if any output is a local file.
+        threads: Of torch, since results of other numbers of threads differ in the last bit.
+    """
+
+    jobs: Sequence[Job]
+    recipe: Recipe
+    weights: tuple[str, bytes]
+    tile: int
+    note: str
+    max_pixels: int
+    folder: str | None
+    token: Path | None
+    threads: int
+
+
+class Ledger:
+    """An actor that hands out the order, and counts how often each job was begun, since Ray would try for ever."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self.begun: Counter[int] = Counter()
+
+    def order(self) -> Order:
+        """Give what a worker needs to know."""
+        return self._order
+
+    def begin(self, index: int) -> int:
+        """Count and return the attempts at a job, this one included."""
+        self.begun[index] += 1
+        return self.begun[index]
+
+
+class Worker:
+    """An actor that does one job after the other; Ray Data calls it with rows."""
+
+    def __init__(self, ledger: Any) -> None:
+        import ray
+
+        self.ledger = ledger
+        try:
+            self.order: Order = ray.get(ledger.order.remote())
+            torch.set_num_threads(self.order.threads)
+            self.upscaler = build(self.order.recipe, self.order.weights)
+            self.upscaler.max_tile = self.order.tile
+            self.problem = _go_to(self.order.folder, self.order.token)
+        except Exception as error:  # Ray would begin anew for ever, and nobody would hear why
+            self.problem = f"no upscaler on {socket.gethostname()}: {type(error).__name__}: {error}"
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Do the job of a row and return what became of it; `fatal` ends the whole run."""
+        import ray
+
+        job = self.order.jobs[row["index"]]
+        answer = {"index": row["index"], "good": False, "fatal": False, "text": f"{printable(job.source)}: "}
+        if self.problem:
+            return answer | {"text": answer["text"] + self.problem}
+        if ray.get(self.ledger.begin.remote(row["index"])) > ATTEMPTS:
+            reason = f"its worker was killed {ATTEMPTS} times, perhaps for memory; try a smaller --tile."
+            return answer | {"text": answer["text"] + reason}
+        try:
+            good, text = perform(job, self.upscaler, self.order.note, self.order.max_pixels)
+        except CheckpointError as error:
+            return answer | {"text": str(error), "fatal": True}
+        return answer | {"good": good, "text": text}
+
+
+def build(recipe: Recipe, weights: tuple[str, bytes]) -> Upscaler:
+    """Make an upscaler of weights that came over the network."""
+    name, content = weights
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, name)
+        file.write_bytes(content)
+        return recipe.build(file)
+
+
+def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[bool, str]:
+    """Do one job, perhaps again.
+
+    A worker may have been killed after it wrote the output and before it said so. Then what is there is, byte for byte,
+    what this one makes; anything else is of another run and stays.
+
+    Args:
+        job: Input and output.
+        upscaler: Does the work.
+        note: See `upscale_files`.
+        max_pixels: See `upscale_files`.
+
+    Returns:
+        Whether the output is there, and a line that says so, or why not.
+
+    Raises:
+        CheckpointError: If the weights are damaged.
+    """
+    said: list[tuple[bool, str]] = []
+    watcher = Watcher(finished=lambda job, text, good: said.append((good, text)))
+    if job.replace or not exists(job.target):
+        upscale_files([job], upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+        return said[0]
+    with tempfile.TemporaryDirectory() as folder:
+        again = dataclasses.replace(job, target=Path(folder, job.target.name))
+        upscale_files([again], upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+        if not said[0][0]:
+            return said[0]
+        if again.target.read_bytes() == job.target.read_bytes():
+            return True, f"{printable(job.target)}  written before its worker was killed"
+    return False, f"{printable(job.target)}: exists by now; another run has made it."
+
+
+def _go_to(folder: str | None, token: Path | None) -> str | None:
+    """Let relative names start where the user's do; say what is wrong if this machine does not see the same files."""
+    if folder is None:
+        return None
+    place = f"the machine {socket.gethostname()} does not see the folder"
+    try:
+        os.chdir(folder)
+    except OSError:
+        return f"{place} {folder}; use a file system that all machines share, or URLs."
+    if token is None or token.exists():
+        return None
+    return f"{place} {printable(token.parent)}; use one that all machines share, or a URL."

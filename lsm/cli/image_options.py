@@ -1,0 +1,94 @@
+"""Options that the commands over images and videos share: what upscales, restores or converts names them alike."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lsm.errors import OptionError
+
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT...", help="Images, folders (with all below them), globs, or URLs.")
+]
+MoreInputs = Annotated[list[str], typer.Option("-i", "--input", help="The same as an INPUT; may be repeated.")]
+Output = Annotated[
+    str,
+    typer.Option("-o", "--output", help="Folder for the results; for one image also the result's name; or a URL."),
+]
+MODEL_NAMES = ("-n", "--model", "--model_name", "--model-name", "--model_path", "--model-path")
+"""How the option for weights may be spelt, here and where its help differs."""
+Model = Annotated[
+    str | None,
+    typer.Option(
+        *MODEL_NAMES,
+        help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors, .pth or .onnx file.",
+        show_default="tiny",
+    ),
+]  # fmt: skip
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        "-s", "--scale", "--outscale",
+        help="Upscaling factor. Where the network has another, its result is resampled (antialiased bicubic).",
+        show_default="the network's",
+    ),
+]  # fmt: skip
+Suffix = Annotated[str, typer.Option("--suffix", help="Results are called NAME_SUFFIX; may be empty.")]
+Ext = Annotated[str, typer.Option("--ext", help="auto (as the input), png, jpg, webp, tif or bmp.")]
+Tile = Annotated[
+    str,
+    typer.Option("-t", "--tile", help="Side of a tile in input pixels; 0: no tiles; auto: what fits the memory."),
+]
+TileOverlap = Annotated[
+    int,
+    typer.Option(
+        "--tile-overlap",
+        "--tile_overlap",
+        "--tile-pad",
+        "--tile_pad",
+        help="Input pixels that neighbouring tiles share.",
+    ),
+]
+Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
+Fp32 = Annotated[bool, typer.Option("--fp32", help="The same as --precision fp32, which is the default.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda (also cuda:1) or mps.")]
+Alpha = Annotated[str, typer.Option("--alpha", help="How transparency is upscaled: model, bicubic, or drop.")]
+Ensemble = Annotated[
+    bool, typer.Option("--ensemble", help="Average 8 flipped and turned runs: better, 8 times slower.")
+]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", "--skip_existing", help="Leave results that are there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there, even the inputs.")]
+Seed = Annotated[int, typer.Option("--seed", help="For networks that draw random categories (official recurrence).")]
+MaxMegapixels = Annotated[
+    float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger inputs: decompression bombs.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Spread the work over a Ray cluster: HOST:PORT, auto (the default) or local.",
+        show_default=False,
+    ),
+]
+RayCpus = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-cpus",
+        "--ray_cpus",
+        help="Processors for each worker on the cluster.",
+        show_default="torch's threads here",
+    ),
+]
+
+
+def precision_of(precision: str, fp32: bool) -> str:
+    """The number format that --precision and its short form --fp32 ask for together.
+
+    Raises:
+        OptionError: If they contradict each other.
+    """
+    if fp32 and precision != "fp32":
+        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
+    return precision

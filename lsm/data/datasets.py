@@ -1,0 +1,297 @@
+"""Finding test and training sets on disk: every common spelling of their names, folders and files.
+
+Recognised for a set NAME under a root (or under its folders SR and benchmark; the root may also be the set itself):
+
+    NAME/HR              NAME/LR_bicubic/X4/{}x4.png          LSM, MambaIR, EDSR
+    NAME/HR_x4           NAME/LR_x4/{}.png                    one folder a scale
+    NAME/GTmod4          NAME/LRbicx4/{}.png                  HAT, BasicSR (GTmod12 too)
+    NAME_HR              NAME_LR_bicubic/X4/{}x4.png          DIV2K and Flickr2K as their owners pack them
+    NAME                 -                                    images and nothing else
+
+File names of low resolution are `{}`, `{}x4` or `{}_LRBI_x4`, where an ending `_HR_x4` of the high resolution is left
+out first. Letters may be of either case. Nothing is read from the images here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsm.errors import InputError, OptionError, unknown_name
+from lsm.image.encode import EXTENSIONS
+
+ALIASES = {
+    "Set5": ("set5",),
+    "Set14": ("set14",),
+    "B100": ("b100", "bsd100", "bsds100"),
+    "Urban100": ("urban100",),
+    "Manga109": ("manga109", "manga109test"),
+}
+"""The five test sets, and how their names are spelt once case and punctuation are left out."""
+
+IMAGES = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
+"""How many images the whole test sets have; a mean over fewer is no figure of that set."""
+
+LOW_TEMPLATES = ("{stem}", "{stem}x{scale}", "{stem}_LRBI_x{scale}")
+"""Names of low-resolution files, by the stem of the high-resolution one."""
+
+_HIGH = ("HR_x{scale}", "GTmod{scale}", "HR/X{scale}", "HR", "GTmod12", "GT", "original")
+_LOW = (
+    "LR_bicubic/X{scale}",
+    "LR_bicubic_X{scale}",
+    "LRbicx{scale}",
+    "LR_x{scale}",
+    "LR/X{scale}",
+    "LRBI/X{scale}",
+)
+_BESIDE = ("", "SR", "benchmark", "DIV2K", "Flickr2K")  # folders in which roots keep their sets
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image of a set.
+
+    Attributes:
+        name: Stem of the high-resolution file, unique in its set.
+        high: The high-resolution file.
+        low: The low-resolution file; none where it is to be made by MATLAB's bicubic.
+    """
+
+    name: str
+    high: Path
+    low: Path | None
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A set of images at one scale.
+
+    Attributes:
+        name: The set's name, in the usual spelling for the five test sets.
+        scale: The scale of its pairs.
+        high_folder: Where the high-resolution files are.
+        low_folder: Where the low-resolution files are, if there are any.
+        pairs: The images, sorted by file name.
+    """
+
+    name: str
+    scale: int
+    high_folder: Path
+    low_folder: Path | None
+    pairs: tuple[Pair, ...]
+
+
+def canonical_name(name: str) -> str:
+    """Give a test set its usual spelling: `bsds100` is `B100`; other names are returned as they are."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return next((usual for usual, spellings in ALIASES.items() if plain in spellings), name)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """List the images of a folder, sorted by name; folders inside it and hidden files are left out.
+
+    Raises:
+        InputError: If the folder cannot be read.
+    """
+    return [folder / name for name in sorted(_image_names(folder))]
+
+
+def _image_names(folder: Path) -> Iterator[str]:
+    """Yield the names of a folder's images; text alone is looked at, since folders hold tens of thousands."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                ending = os.path.splitext(entry.name)[1]  # noqa: PTH122  (a Path for each name takes ten times longer)
+                if ending.lower() in EXTENSIONS and not entry.name.startswith(".") and not entry.is_dir():
+                    yield entry.name
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}.") from error
+
+
+def _has_images(folder: Path) -> bool:
+    return any(True for _ in _image_names(folder))
+
+
+def match_low(high: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
+    """Find the low-resolution file of every high-resolution one.
+
+    The template that fits most files is taken for all of them, so that one stray name does not decide.
+
+    Args:
+        high: High-resolution files.
+        folder: Folder of the low-resolution files.
+        scale: The scale that some names carry.
+
+    Returns:
+        A path for each of `high`, or none where there is no such file.
+    """
+    known = {path.stem.lower(): path for path in list_images(folder)}
+    best: list[Path | None] = [None] * len(high)
+    most = 0
+    for template in range(len(LOW_TEMPLATES)):
+        found = [known.get(low_stems(path.stem, scale)[template].lower()) for path in high]
+        count = sum(path is not None for path in found)
+        if count > most:
+            best, most = found, count
+    return best
+
+
+def low_stems(stem: str, scale: int) -> list[str]:
+    """Name the low-resolution file by each of `LOW_TEMPLATES`, an ending `_HR_x4` of the stem left out."""
+    plain = re.sub(rf"_HR(_x{scale})?$", "", stem, flags=re.IGNORECASE)
+    return [template.format(stem=plain, scale=scale) for template in LOW_TEMPLATES]
+
+
+def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> ImageSet:
+    """Find a set by name under a root, in whatever layout it is kept.
+
+    Args:
+        root: Folder of sets, or the set's own folder.
+        name: The set's name in any common spelling.
+        scale: The scale wanted.
+        incomplete: Whether low-resolution files may be missing from their folder.
+
+    Returns:
+        The set; unless `incomplete`, pairs lack their low-resolution file only if there is no folder of them.
+
+    Raises:
+        InputError: If the root or the set is not there, holds no images, or low-resolution files are missing.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: there is no such folder.")
+    for folder, prefix in _homes(root, name):
+        high = _first_with_images(folder, prefix, _HIGH, scale)
+        if high is None and not prefix and _has_images(folder):
+            high = folder
+        if high is not None:
+            low = _first_with_images(folder, prefix, _LOW, scale)
+            return pair_folders(high, low, scale, canonical_name(name), incomplete=incomplete)
+    raise InputError(f"{root}: {unknown_name('set', name, set_names(root)) if set_names(root) else 'holds no sets.'}")
+
+
+def pair_folders(
+    high_folder: Path, low_folder: Path | None, scale: int, name: str, *, incomplete: bool = False
+) -> ImageSet:
+    """Pair the files of two folders.
+
+    Args:
+        high_folder: Folder of high-resolution files.
+        low_folder: Folder of their low-resolution files, if there is one.
+        scale: The scale.
+        name: What to call the set.
+        incomplete: Whether low-resolution files may be missing.
+
+    Returns:
+        The set.
+
+    Raises:
+        InputError: If low-resolution files are missing, or two high-resolution files have the same stem.
+    """
+    high = list_images(high_folder)
+    low = match_low(high, low_folder, scale) if low_folder else [None] * len(high)
+    pairs = tuple(Pair(h.stem, h, found) for h, found in zip(high, low, strict=True))
+    missing = [pair.name for pair in pairs if pair.low is None]
+    if low_folder and missing and not incomplete:
+        raise InputError(
+            f"{low_folder} holds no file for {missing[0]!r} of {high_folder} "
+            f"({len(missing)} of {len(pairs)} missing); complete it, or move it away to have LR made by bicubic."
+        )
+    stems = [pair.name for pair in pairs]
+    double = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
+    if double:
+        raise InputError(f"{high_folder} holds {double!r} twice, with different extensions; keep one of them.")
+    return ImageSet(name, scale, high_folder, low_folder, pairs)
+
+
+def set_names(root: Path) -> list[str]:
+    """List the sets that a root holds, in their usual spelling.
+
+    Raises:
+        InputError: If the root is not a folder.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: there is no such folder.")
+    if _is_set(root):
+        return [canonical_name(root.name)]
+    names: dict[str, None] = {}
+    for beside in _BESIDE:
+        parent = _child(root, beside)
+        for folder in _folders(parent) if parent else []:
+            prefix = re.match(r"(.+)_HR$", folder.name, flags=re.IGNORECASE)
+            if prefix and _has_images(folder):
+                names.setdefault(canonical_name(prefix[1]))
+            elif _is_set(folder) or (folder.name not in _BESIDE and not _is_low(folder) and _has_images(folder)):
+                names.setdefault(canonical_name(folder.name))
+    return sorted(names)
+
+
+def parse_scales(text: str) -> list[int]:
+    """Read scales from a comma-separated list such as `2,3,4`; `x4` is understood.
+
+    Raises:
+        OptionError: If one is no whole number from 2 to 8.
+    """
+    scales = []
+    for item in text.split(","):
+        digits = item.strip().lower().removeprefix("x")
+        if not digits.isdigit() or not 2 <= int(digits) <= 8:
+            raise OptionError(f"Scale {item.strip()!r} is not a whole number from 2 to 8; give for example 2,3,4.")
+        scales.append(int(digits))
+    return list(dict.fromkeys(scales))
+
+
+def _homes(root: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """Yield where a set may be: a folder, and the prefix of the folders in it."""
+    if canonical_name(root.name).lower() == canonical_name(name).lower() and _is_set(root):
+        yield root, ""
+    for beside in _BESIDE:
+        parent = _child(root, beside)
+        if parent is None:
+            continue
+        for folder in _folders(parent):
+            if canonical_name(folder.name).lower() == canonical_name(name).lower():
+                yield folder, ""
+        if _child(parent, f"{name}_HR"):
+            yield parent, f"{name}_"
+
+
+def _is_set(folder: Path) -> bool:
+    """Tell whether a folder itself holds high-resolution images in one of the layouts."""
+    return any(_first_with_images(folder, "", _HIGH, scale) for scale in (2, 3, 4, 8))
+
+
+def _is_low(folder: Path) -> bool:
+    return bool(re.match(r"(.*_)?(lr|lrbi|x\d)", folder.name, flags=re.IGNORECASE))
+
+
+def _first_with_images(folder: Path, prefix: str, templates: Sequence[str], scale: int) -> Path | None:
+    """Return the first folder of the templates that is there and holds images."""
+    for template in templates:
+        found = _child(folder, prefix + template.format(scale=scale))
+        if found is not None and _has_images(found):
+            return found
+    return None
+
+
+def _child(folder: Path, relative: str) -> Path | None:
+    """Find a folder by its relative path, in whatever case its letters are."""
+    for part in relative.split("/") if relative else []:
+        exact = folder / part
+        match = exact if exact.is_dir() else next((f for f in _folders(folder) if f.name.lower() == part.lower()), None)
+        if match is None:
+            return None
+        folder = match
+    return folder
+
+
+def _folders(folder: Path) -> list[Path]:
+    """List the folders in a folder, sorted; hidden ones are left out."""
+    with os.scandir(folder) as entries:
+        return [folder / entry.name for entry in sorted(entries, key=lambda e: e.name) if _is_open_folder(entry)]
+
+
+def _is_open_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")

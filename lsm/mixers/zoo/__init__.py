@@ -1,0 +1,1 @@
+"""Token mixers of other papers, to compare with."""

@@ -1,0 +1,1 @@
+"""What a network costs and where it ran: MACs, seconds, memory, environment, doctor."""

@@ -1,1 +1,0 @@
-"""What `scripts/stress.py` is made of: one module a section, each with `run(section)`."""
