@@ -38,15 +38,17 @@ def upscale(
     """
     from lsm.batch.plan import Naming
     from lsm.image.remote import any_path
-    from lsm.inference.models import weights_for
-    from lsm.inference.recipe import Recipe
+    from lsm.weights.resolve import resolve
 
     if not (names := [*inputs, *more_inputs]):
         raise OptionError("Which images? Name files, folders or globs: lsm upscale photo.jpg -o results")
-    precision = options.precision_of(precision, fp32)
+    how = options.upscale_options(
+        fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
+        alpha=alpha, seed=seed,
+    )  # fmt: skip
     naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
-    recipe = Recipe(weights_for(model, scale), tile, tile_overlap, precision, device, ensemble, scale, alpha, seed)
-    run_over_files(names, naming, recipe, skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    run_over_files(names, naming, resolve(model, scale), "sr", how, batch)
 
 
 def register(app: typer.Typer) -> None:
