@@ -20,8 +20,8 @@ from torch import Tensor
 from lsm import LSM
 from lsm.export.onnx_file import export_onnx
 from lsm.export.program import export_program
-from lsm.weights.load import open_described
 from lsm.inference.onnx_network import OnnxNetwork
+from lsm.weights.load import open_described
 
 TOLERANCES = {"torch": 1e-6, "saved program": 1e-4, "ONNX fp32": 1e-4, "ONNX fp16": 5e-3}
 

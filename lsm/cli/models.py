@@ -78,9 +78,7 @@ def _denoisers(headers: Mapping[str, Header]) -> Table:
         rate = config["rate"]
         causal = config["kind"] == "causal"
         latency = f"{1000 * config['settings']['window'] / rate:.0f} ms" if causal else "looks ahead"
-        table.add_row(
-            name, f"{rate / 1000:g} kHz", latency, *_numbers(header), *_stated(header, "steps", "licence")
-        )
+        table.add_row(name, f"{rate / 1000:g} kHz", latency, *_numbers(header), *_stated(header, "steps", "licence"))
     return table
 
 

@@ -19,8 +19,8 @@ from lsm.image.io import read_image, write_image
 from lsm.image.pixels import ImageData, to_depth
 
 ACCEPTED = (
-    "a path or URL, the bytes of an image file or a file opened for reading bytes, an array (H, W) or (H, W, 1 to 4) of "
-    "uint8 or uint16, a Pillow image, or a float tensor (C, H, W) or (B, C, H, W) in [0, 1] with 1 or 3 channels"
+    "a path or URL, the bytes of an image file or a file opened for reading bytes, an array (H, W) or (H, W, 1 to 4) "
+    "of uint8 or uint16, a Pillow image, or a float tensor (C, H, W) or (B, C, H, W) in [0, 1] with 1 or 3 channels"
 )
 """What `Upscaler` takes, for its messages."""
 

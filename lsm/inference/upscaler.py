@@ -41,8 +41,8 @@ class Upscaler:
     gives slightly other results in tiles.
 
     Args:
-        model: A name or file for `load_model`, for a variant ("tiny") completed by the options' scale; or a network. That
-            takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple` (what
+        model: A name or file for `load_model`, for a variant ("tiny") completed by the options' scale; or a network.
+            That takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple` (what
             attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
         options: How; the defaults of `UpscaleOptions` if none are given.
         **changes: Options by name, in place of those.
@@ -59,9 +59,7 @@ class Upscaler:
         OptionError: On a wrong value.
     """
 
-    def __init__(
-        self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any
-    ) -> None:
+    def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
         self.options = (options or UpscaleOptions()).replace(**changes)
         network: Any = open_network(resolve(model, self.options.scale)) if isinstance(model, str | Path) else model
         # Networks that run elsewhere than in torch know where, and with how many bits.
@@ -94,8 +92,8 @@ class Upscaler:
             image: One of these:
 
                 - an array (H, W) or (H, W, 1-4), uint8 or uint16: grey, grey and alpha, RGB, RGBA;
-                - a path, a URL, or a file opened for reading bytes. The result is an array of the file's depth, upright,
-                  (H, W) if it is grey;
+                - a path, a URL, or a file opened for reading bytes. The result is an array of the file's depth,
+                  upright, (H, W) if it is grey;
                 - the bytes of an image file. The result is those of a file of the same format, metadata kept;
                 - a Pillow image;
                 - a tensor (C, H, W) or (B, C, H, W), C = 1 or 3, floats in [0, 1], on any device. The result is of its

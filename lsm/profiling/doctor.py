@@ -10,12 +10,12 @@ from torch import Tensor
 from lsm.errors import first_line
 from lsm.inference.device import set_precision
 from lsm.inference.memory import available_memory
-from lsm.version import installed_version
 from lsm.profiling.complexity import human
 from lsm.profiling.timing import shortest_time
 from lsm.scan import linear_scan
 from lsm.scan.api import default_backend
 from lsm.scan.op import BACKENDS
+from lsm.version import installed_version
 from lsm.weights import load_model
 
 SCAN_SHAPE = (1, 4096, 16)

@@ -62,8 +62,8 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     for name, value in shapes.items():
         if stated[name] != value:
             raise CheckpointError(
-                f"The weights contradict their configuration: {name} is {truncate_repr(stated[name])} there, but the shapes "
-                f"say {truncate_repr(value)}."
+                f"The weights contradict their configuration: {name} is {truncate_repr(stated[name])} there, but the "
+                f"shapes say {truncate_repr(value)}."
             )
     return config
 

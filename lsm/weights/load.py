@@ -162,7 +162,10 @@ def about_weights(name_or_path: str | Path, **more: str | None) -> dict[str, str
 
 
 def build(
-    state: Mapping[str, Tensor], header: str | None = None, recurrence: str | None = None, architecture: str | None = None
+    state: Mapping[str, Tensor],
+    header: str | None = None,
+    recurrence: str | None = None,
+    architecture: str | None = None,
 ) -> Network:
     """Build the network of a state dict, in eval mode.
 

@@ -91,7 +91,9 @@ def test_arrays_and_files_give_arrays_of_their_kind(tmp_path: Path) -> None:
 def test_thin_images(size: tuple[int, int]) -> None:
     pixels = noise(3, height=size[0], width=size[1])
     for tile in ("auto", 0, 16):
-        np.testing.assert_array_equal(Upscaler(Nearest(), tile=tile, tile_overlap=8, device="cpu")(pixels), repeat(pixels))
+        np.testing.assert_array_equal(
+            Upscaler(Nearest(), tile=tile, tile_overlap=8, device="cpu")(pixels), repeat(pixels)
+        )
 
 
 def test_tensor_is_the_network_s_own_output_and_tiles_are_near() -> None:
@@ -165,7 +167,7 @@ def test_memory_that_never_suffices_is_reported() -> None:
 
 
 def test_auto_takes_a_tile_that_fits_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "budget", lambda device: 10_000)
+    monkeypatch.setattr(module, "memory_budget", lambda device: 10_000)
     monkeypatch.setattr(module, "peak_memory", lambda run, device: (run(), 16 * 16 * 4)[1])
     model = Nearest()
     upscale = Upscaler(model, device="cpu", tile_overlap=16)
