@@ -163,7 +163,7 @@ class Cluster:
         return summary
 
     def _rows(self, spec: JobSpec) -> Iterator[dict[str, Any]]:
-        """Let the pool of actors do the jobs, one a task; a task whose actor is killed is done by the next one."""
+        """Do the jobs by the pool of actors, one a task; a task whose actor is killed is done by the next one."""
         import ray
         from ray.data import ActorPoolStrategy, DataContext, from_items
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -167,7 +167,7 @@ def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[b
 
 
 def _go_to(folder: str | None, token: Path | None) -> str | None:
-    """Let relative names start where the user's do; return what is wrong if this machine sees other files."""
+    """Change to the user's working folder; return what is wrong if this machine sees other files."""
     if folder is None:
         return None
     place = f"the machine {socket.gethostname()} does not see the folder"

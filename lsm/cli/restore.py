@@ -46,8 +46,6 @@ def restore(
     ray_cpus: options.RayCpus = None,
 ) -> None:
     """Remove noise or JPEG artefacts from images; files, depths and exit codes as for `lsm upscale`."""
-    from lsm.batch.plan import Naming
-    from lsm.image.remote import any_path
     from lsm.weights.resolve import RESTORING_TASKS, resolve
 
     if not (names := [*inputs, *more_inputs]):
@@ -59,9 +57,13 @@ def restore(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble,
         alpha="drop" if drop_alpha else "bicubic", seed=seed,
     )  # fmt: skip
+    source = resolve(model, task=task)
+    from lsm.batch.plan import Naming  # reading images takes PyTorch and seconds, which errors above need not wait for
+    from lsm.image.remote import any_path
+
     naming = Naming(any_path(output), suffix, ext, drop_alpha=drop_alpha)
     batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
-    run_over_files(names, naming, resolve(model, task=task), task, how, batch)
+    run_over_files(names, naming, source, task, how, batch)
 
 
 def register(app: typer.Typer) -> None:

@@ -81,7 +81,7 @@ def _results() -> tuple[gr.ImageSlider, gr.Textbox, gr.DownloadButton]:
 
 
 def _upscaling(visits: Visits, device: str, max_pixels: int) -> Callable[..., tuple[Any, ...]]:
-    """Give the function that the button calls."""
+    """Return the function that the button calls."""
 
     def upscale(
         file: str | None,

@@ -103,7 +103,7 @@ def write_data(image: ImageData, like: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _name_bytes(folder: str) -> Iterator[None]:
-    """Let errors speak of the bytes rather than of the file through which they pass."""
+    """Make errors speak of the bytes rather than of the file through which they pass."""
     try:
         yield
     except LSMError as error:

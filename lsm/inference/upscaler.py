@@ -42,8 +42,8 @@ class Upscaler:
 
     Args:
         model: A name or file for `load_model`, for a variant ("tiny") completed by the options' scale; or a network.
-            That takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple` (what
-            attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
+            That takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple`
+            (what attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
         options: How; the defaults of `UpscaleOptions` if none are given.
         **changes: Options by name, in place of those.
 
@@ -300,7 +300,7 @@ class Upscaler:
 
 
 def _part(progress: Progress | None, index: int, parts: int) -> Progress | None:
-    """Let the passes over one image, of the same number of tiles each, count as one."""
+    """Return a callback for one of the passes over an image, so that they count as one."""
     if progress is None:
         return None
     return lambda done, total: progress(index * total + done, parts * total)

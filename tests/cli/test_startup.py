@@ -12,10 +12,11 @@ from lsm.cli.flags import translate_options
 from lsm.image.io import write_image
 
 HEAVY = {"torch", "cv2", "PIL", "numpy", "matplotlib", "gradio"}
-NOT_FOR_UPSCALING = {"basicsr", "scipy", "skimage", "timm", "torchvision", "matplotlib", "pydantic"}
+NOT_FOR_UPSCALING = {"basicsr", "scipy", "skimage", "timm", "torchvision", "matplotlib", "tensorboard"}
 
 CODE = """
 import sys
+sys.modules["numba"] = None  # of the extra `fast`; it imports scipy where that is installed
 sys.argv = ["lsm", *sys.argv[1:]]
 try:
     from lsm.__main__ import main

@@ -160,7 +160,7 @@ def test_tile_is_halved_until_it_fits(error: BaseException, caplog: pytest.LogCa
 def test_memory_that_never_suffices_is_reported() -> None:
     with pytest.raises(InputError, match="Not enough memory"):
         Upscaler(Hungry(10, MemoryError()), tile=32, tile_overlap=8, device="cpu")(noise(3))
-    with pytest.raises(InputError, match="use --tile auto"):
+    with pytest.raises(InputError, match="let `tile` be auto"):
         Upscaler(Hungry(10, MemoryError()), tile=0, device="cpu")(noise(3))
     with pytest.raises(RuntimeError, match="a bug"):
         Upscaler(Hungry(10, RuntimeError("a bug")), tile=32, tile_overlap=8, device="cpu")(noise(3))
