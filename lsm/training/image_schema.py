@@ -149,7 +149,7 @@ class TrainSet(ImageSet):
     num_worker_per_gpu: NonNegativeInt = 4
     batch_size: PositiveInt | None = None
     batch_size_per_gpu: PositiveInt | None = None
-    dataset_upscale_ratio: PositiveInt = 1
+    dataset_enlarge_ratio: PositiveInt = 1
     prefetch_mode: Literal["cpu", "cuda"] | None = None
     pin_memory: bool = True
 

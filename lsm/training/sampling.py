@@ -108,7 +108,7 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     """
     settings = options["datasets"]["train"]
     samples = ReproducibleSamples(
-        dataset, options["manual_seed"], settings["use_shuffle"], settings["dataset_upscale_ratio"]
+        dataset, options["manual_seed"], settings["use_shuffle"], settings["dataset_enlarge_ratio"]
     )
     batches = IterationBatches(
         start_iter,

@@ -74,7 +74,7 @@ def options(images, workers: int, kind: str) -> dict:
         "use_rot": True,
         "use_shuffle": True,
         "num_worker_per_gpu": workers,
-        "dataset_upscale_ratio": 1,
+        "dataset_enlarge_ratio": 1,
         "pin_memory": False,
     }
     common = {"manual_seed": 1, "rank": 0, "world_size": 1, "num_gpu": 0}
