@@ -23,7 +23,7 @@ from lsm.benchmark.restoration import METHODS, NLM_STRENGTHS, Score, measure_den
 from lsm.benchmark.results import write_text
 from lsm.cli import user_errors
 from lsm.data.datasets import find_set, list_images
-from lsm.inference.models import open_network
+from lsm.inference.networks import open_network
 from lsm.inference.upscaler import Upscaler
 from lsm.metrics.fidelity import RESTORATION_PROTOCOLS
 from lsm.profiling.environment import environment

@@ -20,8 +20,9 @@ from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.inference.device import pick_device
 from lsm.inference.upscaler import Upscaler
 from lsm.profiling.complexity import complexity
-from lsm.weights import EMBEDDED, load_model
+from lsm.weights import load_model
 from lsm.weights.identity import state_hash
+from lsm.weights.resolve import embedded_scales
 
 OUTPUT_SIZE = (720, 1280)
 """Height and width of the output at which MACs are stated, as in the papers."""
@@ -164,7 +165,7 @@ def _expand(item: str, scales: Sequence[int], settings: Settings) -> list[Method
         label, source = (part.strip() for part in item.split("=", 1))
     if source in BASELINES:
         return [MethodSpec(label or source, source, scale) for scale in scales]
-    embedded = [scale for scale in scales if f"{source}-x{scale}" in EMBEDDED]
+    embedded = [scale for scale in scales if scale in embedded_scales(source)]
     if embedded and not Path(source).is_file():
         return [MethodSpec(label or source, f"{source}-x{scale}", scale) for scale in embedded]
     if "{scale}" in source:

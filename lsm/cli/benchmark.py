@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsm.cli.bars import log_shown
+from lsm.cli.bars import show_log
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _run(plan: Plan, published: str) -> None:
     console = Console(soft_wrap=True)
     bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     task = bar.add_task("images", total=None)
-    with joined() as rank, log_shown(console, logging.WARNING if rank.index else logging.INFO):
+    with joined() as rank, show_log(console, logging.WARNING if rank.index else logging.INFO):
         if rank.index:
             run(plan, rank)
             return

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from lsm.errors import first_line
-from lsm.inference.device import computing
+from lsm.inference.device import set_precision
 from lsm.inference.memory import available_memory
-from lsm.inference.provenance import installed_version
 from lsm.profiling.complexity import human
 from lsm.profiling.timing import shortest_time
 from lsm.scan import linear_scan
 from lsm.scan.api import default_backend
 from lsm.scan.op import BACKENDS
+from lsm.version import installed_version
 from lsm.weights import load_model
 
 SCAN_SHAPE = (1, 4096, 16)
@@ -83,7 +83,7 @@ def _scan_speed(name: str, inputs: list[Tensor], device: torch.device) -> str:
 def network_speed(device: torch.device) -> str:
     """Measure the embedded tiny ×4 on an image of `SIDE`², in float32."""
     model, image = load_model("tiny-x4", device=device), torch.zeros(1, 3, SIDE, SIDE, device=device)
-    with computing(device, "fp32"):
+    with set_precision(device, "fp32"):
         best = shortest_time(lambda: model(image), device)
     return f"{best * 1e3:.0f} ms, {SIDE**2 / best / 1e6:.3f} megapixels of input a second"
 

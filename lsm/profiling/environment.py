@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lsm.inference.provenance import installed_version
+from lsm.version import installed_version
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _DECISIVE = (

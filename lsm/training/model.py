@@ -179,7 +179,7 @@ class LSMModel(SRModel):
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
         net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
         tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile["tile_size"], tile["tile_pad"], device=self.device)
+        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
         self.output = upscaler.upscale_tensor(self.lq)
 
     def nondist_validation(

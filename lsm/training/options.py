@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
-from lsm.errors import LSMError, OptionError, one_line, shown, unknown_name
+from lsm.errors import LSMError, OptionError, one_line, truncate_repr, unknown_name
 from lsm.training.image_schema import TASKS, ImageSet, TrainSet
 from lsm.training.schema import TestOptions, TrainOptions
 
@@ -146,7 +146,7 @@ def _complaint(item: Any, data: Any, model: type[BaseModel]) -> tuple[str, str]:
     known = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if kind == "literal_error" else []
     if known:
         return ".".join(path), unknown_name("value", str(item["input"]), known)
-    got = shown(item["input"]) if isinstance(item["input"], str | int | float) else ""
+    got = truncate_repr(item["input"]) if isinstance(item["input"], str | int | float) else ""
     return ".".join(path), item["msg"][:300] + (f" (got {got})" if got and got.strip("'") not in item["msg"] else "")
 
 
@@ -173,7 +173,7 @@ def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
     if network.get("type") != "LSM":
         return [f"network_g.type: {unknown_name('network', str(network.get('type')), ['LSM'])}"]
     if network.get("upscale", scale) != scale:
-        return [f"network_g.upscale: {shown(network['upscale'])} is not the file's scale, {scale}"]
+        return [f"network_g.upscale: {truncate_repr(network['upscale'])} is not the file's scale, {scale}"]
     settings = {name: value for name, value in network.items() if name not in {"type", "variant", "upscale"}}
     try:
         preset_config(network.get("variant", "light"), scale, **settings)

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Section, existing_file
-from lsm.weights.registry import EMBEDDED, embedded_path
+from lsm.weights.resolve import embedded_path, list_models
 
 
 def _weights_file(name: str) -> str:
-    return str(embedded_path(name)) if name in EMBEDDED else existing_file(name)
+    return str(embedded_path(name)) if name in list_models() else existing_file(name)
 
 
 class Paths(Section):
