@@ -281,7 +281,7 @@ def test_keys_of_basicsr_files_are_accepted(read, content, tmp_path):
         "use_shuffle": True,
         "num_worker_per_gpu": 6,
         "batch_size_per_gpu": 4,
-        "dataset_upscale_ratio": 1,
+        "dataset_enlarge_ratio": 1,
         "prefetch_mode": None,
     }
     content["path"] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lsm.benchmark.published import Published, counterpart
-from lsm.benchmark.results import Mean, Results, Row, means
+from lsm.benchmark.results import ImageResult, Mean, Results, means
 from lsm.data.datasets import IMAGES
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
     return "\n".join(parts)
 
 
-def live_table(rows: Iterable[Row], protocol: str) -> Table:
+def live_table(rows: Iterable[ImageResult], protocol: str) -> Table:
     """Make the terminal's table of the means so far."""
     from rich.table import Table
 

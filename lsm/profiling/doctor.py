@@ -11,7 +11,7 @@ from lsm.errors import first_line
 from lsm.inference.device import computing
 from lsm.inference.memory import available_memory
 from lsm.inference.provenance import installed_version
-from lsm.profiling.complexity import human
+from lsm.profiling.complexity import format_quantity
 from lsm.profiling.timing import shortest_time
 from lsm.scan import linear_scan
 from lsm.scan.api import default_backend
@@ -61,7 +61,9 @@ def devices() -> dict[torch.device, str]:
         found[torch.device("cuda", index)] = torch.cuda.get_device_name(index)
     if torch.backends.mps.is_available():
         found[torch.device("mps")] = "Apple GPU"
-    return {place: f"{name}, {human(available_memory(place), 'B', 1024)} free" for place, name in found.items()}
+    return {
+        place: f"{name}, {format_quantity(available_memory(place), 'B', 1024)} free" for place, name in found.items()
+    }
 
 
 def scan_speeds(device: torch.device) -> dict[str, str]:

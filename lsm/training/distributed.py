@@ -69,7 +69,7 @@ def start(launcher: str, num_gpu: int | str, settings: Mapping[str, Any]) -> dic
 
 
 @contextmanager
-def told_of_ended_processes() -> Iterator[None]:
+def report_ended_processes() -> Iterator[None]:
     """Say in one line that another process has ended, which each of the others meets as an error of its own kind.
 
     Raises:

@@ -22,7 +22,7 @@ from lsm.training.compat import build_dataset, build_model, get_root_logger, ini
 from lsm.training.model import DivergenceError
 from lsm.training.options import read_options
 from lsm.training.progress import Progress
-from lsm.training.sampling import batches_of, iteration_seed, train_loader
+from lsm.training.sampling import iterate_batches, iteration_seed, train_loader
 
 
 def train(
@@ -54,7 +54,7 @@ def train(
         content["logger"]["print_freq"] = 1
     with _processes(content, launcher, is_train=True) as options:
         state = run_folder.resume_state(options, auto_resume)
-        with run_folder.held(options):
+        with run_folder.lock_run(options):
             run_folder.prepare(options, content)
             _run(options, state)
 
@@ -103,7 +103,7 @@ def _processes(content: dict[str, Any], launcher: str, is_train: bool) -> Iterat
         torch.manual_seed(options["manual_seed"])
         torch.use_deterministic_algorithms(options["deterministic"])
         torch.set_float32_matmul_precision("high" if options["fast_matmul"] else "highest")
-        with distributed.told_of_ended_processes():
+        with distributed.report_ended_processes():
             yield options
     finally:
         distributed.stop()
@@ -158,7 +158,7 @@ def _stop_requests() -> Iterator[list[int]]:
             signal.signal(each, handler)
 
 
-def _anywhere(condition: bool, options: dict[str, Any], device: torch.device) -> bool:
+def _in_any_process(condition: bool, options: dict[str, Any], device: torch.device) -> bool:
     """Tell whether a condition holds in any of the processes, so that all of them act on it in the same iteration."""
     if not options["dist"]:
         return condition
@@ -202,7 +202,7 @@ def _iterate(
     batch, images = options["datasets"]["train"]["batch_size"], len(loader.dataset)  # type: ignore[arg-type]
     progress = Progress(start, total, settings["print_freq"], writer)
     iteration, waiting_since = start, time.perf_counter()
-    for samples in batches_of(loader):
+    for samples in iterate_batches(loader):
         progress.waited(time.perf_counter() - waiting_since)
         iteration += 1
         torch.manual_seed(iteration_seed(options["manual_seed"], iteration, options["rank"]))
@@ -218,7 +218,7 @@ def _iterate(
             ) from error
         progress.step(iteration, model.get_current_log(), model.get_current_learning_rate()[0])
         paused = time.perf_counter()
-        stop = _anywhere(bool(received), options, model.device)
+        stop = _in_any_process(bool(received), options, model.device)
         if iteration % settings["save_checkpoint_freq"] == 0 or iteration == total or stop:
             model.save(epoch=iteration * batch // images, current_iter=iteration)
         if evaluation and (iteration % options["val"]["val_freq"] == 0 or iteration == total):

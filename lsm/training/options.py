@@ -18,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, one_line, shown, unknown_name
-from lsm.training.image_schema import TASKS, ImageSet, TrainSet
-from lsm.training.schema import TestOptions, TrainOptions
+from lsm.training.image_schema import TASKS, DatasetConfig, TrainDatasetConfig
+from lsm.training.schema import TestConfig, TrainConfig
 
 MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
 """Of an option file; BasicSR's have a few thousand characters."""
@@ -182,7 +182,7 @@ def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
     return []
 
 
-def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, ImageSet], list[str]]:
+def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, DatasetConfig], list[str]]:
     """Check the names of the datasets, and each by its schema."""
     if not isinstance(datasets, dict) or not (datasets or training):
         return {}, ["datasets: a section of named datasets is needed"]
@@ -193,14 +193,16 @@ def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, ImageSet],
         if not re.fullmatch(allowed, str(phase)):
             lines.append(f"datasets: {unknown_name('dataset', str(phase), examples)}")
             continue
-        checked[phase], complaints = _check(TrainSet if phase == "train" else ImageSet, content, f"datasets.{phase}")
+        checked[phase], complaints = _check(
+            TrainDatasetConfig if phase == "train" else DatasetConfig, content, f"datasets.{phase}"
+        )
         lines += complaints
     if training and "train" not in datasets and not lines:
         lines.append("datasets.train: Field required")
     return checked, lines
 
 
-def _task_complaints(scale: int, task: str, datasets: dict[str, ImageSet]) -> list[str]:
+def _task_complaints(scale: int, task: str, datasets: dict[str, DatasetConfig]) -> list[str]:
     """Check that the images need what the network does."""
     lines = []
     for phase, images in datasets.items():
@@ -211,7 +213,7 @@ def _task_complaints(scale: int, task: str, datasets: dict[str, ImageSet]) -> li
     return lines
 
 
-def _cross_complaints(scale: int, images: TrainSet) -> list[str]:
+def _cross_complaints(scale: int, images: TrainDatasetConfig) -> list[str]:
     """Check what concerns several sections at once."""
     lines = []
     if images.gt_size % scale:
@@ -254,14 +256,14 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     """
     data = _read(path, forced)
     datasets, lines = _check_datasets(data.pop("datasets", None), training)
-    options, complaints = _check(TrainOptions if training else TestOptions, data)
+    options, complaints = _check(TrainConfig if training else TestConfig, data)
     lines += complaints
     if isinstance(data.get("network_g"), dict) and not any(line.startswith("scale:") for line in lines):
         lines += _network_complaints(data["network_g"], data["scale"])
     if not lines:
         lines = _task_complaints(options.scale, options.network_g.get("task", "sr"), datasets)
     if training and not lines:
-        lines = _cross_complaints(options.scale, typing.cast(TrainSet, datasets["train"]))
+        lines = _cross_complaints(options.scale, typing.cast(TrainDatasetConfig, datasets["train"]))
     if lines:
         told = _first(list(dict.fromkeys(lines)), MOST_LINES)
         raise OptionError("\n".join(f"{path}: {line}" for line in told))

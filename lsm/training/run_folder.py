@@ -68,7 +68,7 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
 
 
 @contextlib.contextmanager
-def held(options: dict[str, Any]) -> Iterator[None]:
+def lock_run(options: dict[str, Any]) -> Iterator[None]:
     """Keep the run's folder to this training; the first process does it for all of them.
 
     Raises:

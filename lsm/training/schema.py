@@ -156,7 +156,7 @@ class DistParams(Section):
     port: PositiveInt | None = None
 
 
-class CommonOptions(Section):
+class CommonConfig(Section):
     """What training and testing share."""
 
     name: Name  # of a folder
@@ -177,7 +177,7 @@ class CommonOptions(Section):
     fast_matmul: bool = False
 
     @model_validator(mode="after")
-    def _amp_is_bf16(self) -> CommonOptions:
+    def _amp_is_bf16(self) -> CommonConfig:
         """Take `amp: bf16` for `use_amp: true`, which other projects write."""
         self.use_amp = self.use_amp or self.amp is not None
         if self.use_amp and not self.amp_bf16:
@@ -185,12 +185,12 @@ class CommonOptions(Section):
         return self
 
 
-class TrainOptions(CommonOptions):
+class TrainConfig(CommonConfig):
     """An option file of `lsm train`, but for its datasets, of which there can be any number."""
 
     train: Train
     logger: Logger = Logger()
 
 
-class TestOptions(CommonOptions):
+class TestConfig(CommonConfig):
     """An option file of `lsm test`, but for its datasets."""

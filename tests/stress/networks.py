@@ -48,7 +48,7 @@ def photographs(folder: Path | None, count: int = 10) -> dict[str, np.ndarray]:
         count: How many.
     """
     if folder is not None:
-        from lsm.data.datasets import list_images
+        from lsm.data.pairs import list_images
         from lsm.image.io import read_rgb
 
         return {path.stem: read_rgb(path) for path in list_images(folder)[:count]}

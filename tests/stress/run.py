@@ -36,13 +36,13 @@ def stress(
     """Run sections of the stress run; leaves with 1 if a promise is broken."""
     import torch
 
-    from lsm.profiling.environment import environment
+    from lsm.profiling.environment import describe_environment
 
     for name in names or ():
         if name not in SECTIONS:
             raise OptionError(unknown_name("section", name, SECTIONS))
     folder.mkdir(parents=True, exist_ok=True)
-    facts = environment(torch.device("cpu"))
+    facts = describe_environment(torch.device("cpu"))
     about = {name: str(facts[name] or "unknown") for name in ("commit", "system", "torch")}
     held = True
     for name in names or SECTIONS:

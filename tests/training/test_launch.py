@@ -19,7 +19,7 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_rgb, write_image
 from lsm.image.resize import imresize
 from lsm.inference.upscaler import Upscaler
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 from lsm.training import launch
 from lsm.training.model import DivergenceError
 

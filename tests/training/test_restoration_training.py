@@ -12,7 +12,7 @@ import yaml
 from conftest import SMALL_NETWORK, smooth_image
 
 from lsm.data.degradations import add_noise, image_generator
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 from lsm.training import launch
 
 NETWORK = {**SMALL_NETWORK, "upscale": 1, "task": "denoise", "unshuffle": 2, "drop_path_rate": 0.0}
