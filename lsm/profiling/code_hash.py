@@ -36,8 +36,8 @@ def code_hash(*modules: str) -> str:
 def imported_modules(package: Path, *modules: str) -> dict[str, Path]:
     """Follow imports through a package by reading its sources; nothing is executed.
 
-    Imports for type checkers alone are left out, and so is the package's own `__init__`: it names the public functions
-    and computes nothing.
+    Imports for type checkers alone count in an `__init__`, where they are the names that the package imports when they
+    are asked for, and nowhere else. The outermost `__init__` is left out: it names the public functions of all parts.
 
     Args:
         package: Folder of the package.
@@ -53,9 +53,11 @@ def imported_modules(package: Path, *modules: str) -> dict[str, Path]:
         path = None if name in found or name == package.name else _source(package, name)
         if path is not None:
             found[name] = path
-            importer = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            waiting += _imports(ast.parse(path.read_bytes()).body, importer)
-            waiting.append(name.rpartition(".")[0])  # importing a module runs the `__init__` of its package
+            parent = name.rpartition(".")[0]
+            is_package = path.name == "__init__.py"
+            body = ast.parse(path.read_bytes()).body
+            waiting += _imports(body, name if is_package else parent, typing=is_package)
+            waiting.append(parent)  # importing a module runs the `__init__` of its package
     return found
 
 
@@ -68,8 +70,8 @@ def _source(package: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
-    """Yield the names that a source imports; of `from a import b` both `a` and `a.b`, which may be a module."""
+def _imports(nodes: Iterable[ast.AST], package: str, typing: bool) -> Iterator[str]:
+    """Yield the names that statements import; of `from a import b` both `a` and `a.b`, which may be a module."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -77,7 +79,7 @@ def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
             module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            yield from _imports(node.orelse, package)
+        elif isinstance(node, ast.If) and not typing and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from _imports(node.orelse, package, typing)
         else:
-            yield from _imports(ast.iter_child_nodes(node), package)
+            yield from _imports(ast.iter_child_nodes(node), package, typing)

@@ -1,5 +1,6 @@
 """The hash of the code that decides a figure, on copies of the package that are edited."""
 
+import re
 import shutil
 
 import pytest
@@ -50,6 +51,8 @@ def test_all_mixers_upscaling_and_weights_are_covered():
         modules = {f"lsm.{folder}.{path.stem}".replace("/", ".") for path in (PACKAGE / folder).glob("[!_]*.py")}
         assert modules - found.keys() <= {"lsm.arch.budget"}
     assert found.keys() >= {"lsm.inference.upscaler", "lsm.inference.tiling", "lsm.weights.load", "lsm.data.pairs"}
+    # Nothing of it takes a name from the outermost package, whose imports are not followed.
+    assert not [path for path in found.values() if re.search(r"^\s*from lsm import", path.read_text("utf-8"), re.M)]
 
 
 def test_every_form_of_import_is_followed(tmp_path):
@@ -62,13 +65,14 @@ def test_every_form_of_import_is_followed(tmp_path):
         "e": "import toy.a",
         "hints": "",
         "unused": "",
-        "inner/__init__": "from . import f",
+        "inner/__init__": "from . import f\nif TYPE_CHECKING:\n    from toy.inner import lazy",
         "inner/d": "",
         "inner/f": "",
+        "inner/lazy": "",
     }
     package = tmp_path / "toy"
     (package / "inner").mkdir(parents=True)
     for name, text in sources.items():
         (package / f"{name}.py").write_text(text)
-    names = {"toy.a", "toy.b", "toy.c", "toy.e", "toy.inner", "toy.inner.d", "toy.inner.f"}
+    names = {"toy.a", "toy.b", "toy.c", "toy.e", "toy.inner", "toy.inner.d", "toy.inner.f", "toy.inner.lazy"}
     assert imported_modules(package, "toy.a").keys() == names
