@@ -47,17 +47,17 @@ class ImageTask:
     visual: Path | None = None
 
     def crop_files(self) -> dict[str, Path]:
-        """Name the crops to be kept, see `crop_files`."""
+        """Return the files of the crops to be kept, see `crop_files`."""
         return crop_files(self.crops, self.scale, self.data, self.key) if self.crops else {}
 
     def is_kept(self) -> bool:
-        """Tell whether the files that the task shall leave behind are there."""
+        """Return whether the files that the task is to leave behind are there."""
         files = [*self.crop_files().values(), *([self.visual] if self.visual else [])]
         return all(path.is_file() for path in files)
 
 
 def crop_files(folder: Path, scale: int, data: str, key: str) -> dict[str, Path]:
-    """Name the crops of an image: "HR" and "bicubic", which all methods share, and "model".
+    """Return the files of the crops of an image: "HR" and "bicubic", which all methods share, and "model".
 
     Args:
         folder: Where crops are.
@@ -114,7 +114,7 @@ def evaluate(task: ImageTask, method: Method, channel: Channel) -> ImageResult:
 
 
 def crop_corner(hr: np.ndarray, upscaled: np.ndarray, side: int = CROP_SIDE) -> tuple[int, int]:
-    """Choose where to look closely: the window in which bicubic errs most, so that no network's taste decides.
+    """Choose where to look closely: the window in which bicubic errs most, which no network decides.
 
     Args:
         hr: `(H, W, 3)` uint8.

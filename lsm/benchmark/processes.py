@@ -41,7 +41,7 @@ class Rank:
         return f"cuda:{self.local % torch.cuda.device_count()}" if self.count > 1 and takes_gpu else name
 
     def gather(self, rows: list[ImageResult]) -> list[ImageResult]:
-        """Bring the rows of all ranks together on every one of them."""
+        """Return the rows of all ranks, on every one of them."""
         if self.count == 1:
             return rows
         everyone: list[list[ImageResult]] = [[] for _ in range(self.count)]
@@ -83,7 +83,7 @@ def run_all(tasks: Sequence[ImageTask], settings: Settings, jobs: int) -> Iterat
         InputError: If an image cannot be read or measured.
     """
     if jobs < 1:
-        raise OptionError(f"There must be at least one job, not {jobs}.")
+        raise OptionError(f"`jobs` must be at least 1, not {jobs}.")
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             yield _run_one(task, settings)

@@ -82,7 +82,7 @@ def _measure(
 
 
 def _rename(row: ImageResult, task: ImageTask) -> ImageResult:
-    """Give a row the names of this run: the same network may have had another label before."""
+    """Return a row with the names of this run: the same network may have had another label before."""
     return dataclasses.replace(row, model=task.label, image_set=task.image_set, image=task.pair.name)
 
 

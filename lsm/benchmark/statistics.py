@@ -89,7 +89,7 @@ def paired_bootstrap(differences: Sequence[float], draws: int = DRAWS, seed: int
 
 
 def seeds_margin(differences: Sequence[float]) -> float:
-    """Tell how far a mean difference may be off because networks trained anew differ: half of Student's 95% interval.
+    """Estimate how far a mean difference may be off since trainings differ: half of Student's 95% interval.
 
     Args:
         differences: One for each seed, that is, for each pair of trainings.
@@ -142,7 +142,7 @@ def _common_labels(first: Results, second: Results) -> list[tuple[str, str]]:
         return [(labels_a[0], labels_b[0])]
     if not common:
         raise OptionError(
-            f"No model is in both files ({', '.join(labels_a)}; {', '.join(labels_b)}); name two: --pair FIRST:SECOND."
+            f"No model is in both files ({', '.join(labels_a)}; {', '.join(labels_b)}); name two by `pair`."
         )
     return common
 

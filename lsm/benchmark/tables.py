@@ -37,7 +37,7 @@ class Line:
 
 
 def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
-    """Bring measured and published figures together.
+    """Join measured and published figures to lines.
 
     Args:
         results: What was measured.
@@ -77,7 +77,7 @@ def comparable(results: Results, row: Published) -> dict[str, tuple[float, float
 
 
 def set_title(results: Results, name: str) -> str:
-    """Give the heading of a set: its name, and how many of its images were measured where it is not all."""
+    """Return the heading of a set: its name, and how many of its images were measured where it is not all."""
     images = next(image_set["images"] for image_set in results.sets if image_set["name"] == name)
     return name if IMAGES.get(name, images) == images else f"{name} ({images} of {IMAGES[name]})"
 
@@ -130,7 +130,7 @@ def live_table(rows: Iterable[ImageResult], protocol: str) -> Table:
 
 
 def computed_with(results: Results) -> str:
-    """Say in one sentence with which versions and hardware the figures were computed."""
+    """Describe in one sentence with which versions and hardware the figures were computed."""
     about = results.environment
     parts = [f"lsm {about['lsm'] or 'from source'}"]
     if about["commit"]:

@@ -28,12 +28,12 @@ def find_sets(options: BenchmarkOptions) -> list[ImageSet]:
         OptionError: If the limit is below 1, or a set is named twice.
     """
     if options.limit is not None and options.limit < 1:
-        raise OptionError(f"The limit must be at least one image of each set, not {options.limit}.")
+        raise OptionError(f"`limit` must be at least 1, not {options.limit}.")
     found = [find_set(options.data, name, scale) for scale in options.scales for name in options.sets]
     names = [(image_set.name, image_set.scale) for image_set in found]
     double = next((name for name in names if names.count(name) > 1), None)
     if double:
-        raise OptionError(f"The set {double[0]} is named twice.")
+        raise OptionError(f"`sets` names {double[0]} twice.")
     return [dataclasses.replace(image_set, pairs=image_set.pairs[: options.limit]) for image_set in found]
 
 

@@ -67,7 +67,7 @@ class ImageSet:
 
 
 def canonical_name(name: str) -> str:
-    """Give a test set its usual spelling: `bsds100` is `B100`; other names are returned as they are."""
+    """Return the usual spelling of a test set: `B100` for `bsds100`; other names as they are."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return next((usual for usual, spellings in ALIASES.items() if plain in spellings), name)
 
@@ -190,7 +190,7 @@ def _homes(root: Path, name: str) -> Iterator[tuple[Path, str]]:
 
 
 def _is_set(folder: Path) -> bool:
-    """Tell whether a folder itself holds high-resolution images in one of the layouts."""
+    """Return whether a folder itself holds high-resolution images in one of the layouts."""
     return any(_first_with_images(folder, "", _HR, scale) for scale in (2, 3, 4, 8))
 
 

@@ -81,7 +81,7 @@ def match_lr(hr: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
 
 
 def lr_stems(stem: str, scale: int) -> list[str]:
-    """Name the low-resolution file by each of `LR_TEMPLATES`, an ending `_HR_x4` of the stem left out."""
+    """Return the stem of the low-resolution file by each of `LR_TEMPLATES`, an ending `_HR_x4` of the stem left out."""
     plain = re.sub(rf"_HR(_x{scale})?$", "", stem, flags=re.IGNORECASE)
     return [template.format(stem=plain, scale=scale) for template in LR_TEMPLATES]
 

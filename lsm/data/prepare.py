@@ -101,9 +101,9 @@ def prepare(
     Args:
         source: Folder of images; nothing in it is changed.
         output: Where the results go.
-        options: What to make.
+        options: What to make of each image.
         jobs: Processes.
-        overwrite: Whether to replace what another options has made there.
+        overwrite: Whether to replace what other options have made there.
         progress: Called with the images done and all images.
 
     Returns:
@@ -111,7 +111,7 @@ def prepare(
 
     Raises:
         InputError: If an image cannot be read or is too small, or the folders are the same.
-        OptionError: If the output folder holds what another options made.
+        OptionError: If the output folder holds what other options made.
     """
     images = list_images(source)
     if not images:
@@ -140,7 +140,7 @@ def prepare_image(source: Path, output: Path, options: PrepareOptions) -> Prepar
     Args:
         source: The image.
         output: The output folder.
-        options: What to make.
+        options: What to make of each image.
 
     Returns:
         What was made.
@@ -231,7 +231,7 @@ class _Journal:
         self._read(lines[1:])
         if lines and _parse(lines[0]) != head:
             if not overwrite:
-                raise OptionError(f"{output} was prepared in another way; choose another folder, or --overwrite.")
+                raise OptionError(f"{output} was prepared in another way; choose another folder, or `overwrite` it.")
             for name in list(self._entries):
                 self.forget(name)
         entries = "".join(json.dumps(dataclasses.asdict(entry)) + "\n" for entry in self._entries.values())

@@ -41,7 +41,7 @@ def worker_pool(jobs: int, preload: str, threads: int = 1) -> Iterator[ProcessPo
     try:
         yield pool
     except BrokenProcessPool as error:
-        raise InputError(f"One of {jobs} processes was killed, perhaps for memory; try fewer jobs.") from error
+        raise InputError(f"One of {jobs} processes was killed, perhaps for memory; try fewer `jobs`.") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -61,7 +61,7 @@ def map_in_order(work: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs:
         OptionError: If there are fewer jobs than 1.
     """
     if jobs < 1:
-        raise OptionError(f"There must be at least one job, not {jobs}.")
+        raise OptionError(f"`jobs` must be at least 1, not {jobs}.")
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             yield work(*task)

@@ -55,7 +55,7 @@ def _commit() -> str | None:
 
 
 def _processor() -> str:
-    """Name the processor; Linux keeps the marketing name where Python's platform module does not look."""
+    """Return the processor's name; Linux keeps the marketing name where Python's platform module does not look."""
     try:
         match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
     except OSError:

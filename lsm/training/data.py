@@ -97,7 +97,7 @@ def random_patch(hr: np.ndarray, lr: np.ndarray, size: int, scale: int) -> tuple
 
 
 def random_flips(hr: np.ndarray, lr: np.ndarray, hflip: bool, rot: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Flip and turn both images alike; draws from `random`.
+    """Flip and transpose both images alike; draws from `random`.
 
     Args:
         hr: (H, W, C).
@@ -122,7 +122,7 @@ class ImagePairs(Dataset):
     """Images of a folder with their low-resolution counterparts.
 
     Args:
-        opt: A dataset's section of the option file: `dataroot_gt`, `dataroot_lq` (made by bicubic when None),
+        opt: A dataset's section of the config: `dataroot_gt`, `dataroot_lq` (made by bicubic when None),
             `filename_tmpl`, `meta_info_file` (first word of each line: a file name to keep), `in_memory` (True, False
             or `"auto"`), `scale`, `phase`; for training also `gt_size`, `use_hflip`, `use_rot`.
     """

@@ -1,4 +1,4 @@
-"""What an option file may say of images: datasets to train, validate or test on, each key with its type and default."""
+"""What a config may say of images: datasets to train, validate or test on, each key with its type and default."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
-    """A section of an option file; unknown keys are errors."""
+    """A section of a config; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
@@ -71,7 +71,7 @@ class IOBackend(Section):
 
 
 def _range(least: float, most: float) -> Any:
-    """Give the type of a number, or of the two ends of a range, between two bounds."""
+    """Return the type of a number, or of the two ends of a range, between two bounds."""
     number = Annotated[float, Field(ge=least, le=most)]
 
     def rises(value: float | tuple[float, float]) -> float | tuple[float, float]:
@@ -121,7 +121,7 @@ class DatasetConfig(Section):
 
     @model_validator(mode="after")
     def _degradation_of_the_type(self) -> DatasetConfig:
-        """Give what degrades the images its defaults, and refuse what this type does not do."""
+        """Fill in the defaults of what degrades the images, and refuse what this type does not do."""
         own = DEGRADATIONS.get(self.type, {})
         for key in ("sigma", "clipped", "quality", "grey", "seed"):
             if getattr(self, key) is None:

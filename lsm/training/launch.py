@@ -1,4 +1,4 @@
-"""Training and testing from an option file, for the command line and the scripts."""
+"""Training and testing from a config, for the command line and the scripts."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def train(
     auto_resume: bool = False,
     debug: bool = False,
 ) -> None:
-    """Train as an option file says; the run's files are under `experiments/NAME` of the current folder.
+    """Train as a config says; the run's files are under `experiments/NAME` of the current folder.
 
     Args:
         option_file: The YAML file.
-        forced: `--force_yml` entries.
+        forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`.
         auto_resume: Continue from the run's newest whole training state, if there is one.
         debug: Prefix the name with `debug_`, print every iteration, save and validate every 8.
@@ -60,11 +60,11 @@ def train(
 
 
 def test(option_file: str | Path, forced: Sequence[str] = (), launcher: str = "none") -> dict[str, dict[str, float]]:
-    """Test as an option file says; images, log and metrics go to `results/NAME` of the current folder.
+    """Test as a config says; images, log and metrics go to `results/NAME` of the current folder.
 
     Args:
         option_file: The YAML file.
-        forced: `--force_yml` entries.
+        forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`; the first process does the work.
 
     Returns:
@@ -110,7 +110,7 @@ def _processes(content: dict[str, Any], launcher: str, is_train: bool) -> Iterat
 
 
 def _settle_batch(options: dict[str, Any]) -> None:
-    """Give `batch_size` the samples of one iteration over all processes, and see that it divides."""
+    """Set `batch_size` to the samples of one iteration over all processes, and check that it divides."""
     settings, parts = options["datasets"]["train"], options["world_size"] * options["train"]["accumulate"]
     if "batch_size" not in settings:
         settings["batch_size"] = settings["batch_size_per_gpu"] * parts
@@ -159,7 +159,7 @@ def _stop_requests() -> Iterator[list[int]]:
 
 
 def _in_any_process(condition: bool, options: dict[str, Any], device: torch.device) -> bool:
-    """Tell whether a condition holds in any of the processes, so that all of them act on it in the same iteration."""
+    """Return whether a condition holds in any of the processes, so that all of them act on it in the same iteration."""
     if not options["dist"]:
         return condition
     flag = torch.tensor(int(condition), device=device)
@@ -214,7 +214,7 @@ def _iterate(
             model.save(epoch=(iteration - 1) * batch // images, current_iter=iteration - 1)
             raise DivergenceError(
                 f"{error} Training stopped, and what was before that iteration is saved; lower the learning rate, or "
-                "look at the images, and go on with --auto_resume."
+                "look at the images, and go on with `auto_resume`."
             ) from error
         progress.step(iteration, model.get_current_log(), model.get_current_learning_rate()[0])
         paused = time.perf_counter()
@@ -226,7 +226,7 @@ def _iterate(
                 model.validation(each, iteration, writer, options["val"]["save_img"])
         progress.pause(time.perf_counter() - paused)
         if stop:
-            get_root_logger().info("Stopped after iteration %d and saved; --auto_resume continues.", iteration)
+            get_root_logger().info("Stopped after iteration %d and saved; auto_resume continues.", iteration)
             break
         waiting_since = time.perf_counter()
     return iteration

@@ -22,7 +22,7 @@ def measure(options: Mapping[str, Any], result: np.ndarray, target: np.ndarray |
     """Measure one image.
 
     Args:
-        options: A metric's section of the option file: `type`, `crop_border`, `test_y_channel`.
+        options: A metric's section of the config: `type`, `crop_border`, `test_y_channel`.
         result: The network's output (H, W, 3), uint8 RGB.
         target: The true image, likewise; None where the metric needs none.
 

@@ -172,7 +172,7 @@ class LSMModel(SRModel):
             )
 
     def _names(self) -> str:
-        """Name the images of this process's batch."""
+        """Return the names of images in this process's batch."""
         return ", ".join(Path(name).name for name in self.batch_names)
 
     def test(self) -> None:

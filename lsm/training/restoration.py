@@ -24,7 +24,7 @@ class DegradedImages(ImagePairs):
     follow from the file's name and `seed` alone: no order, worker or other file changes them.
 
     Args:
-        opt: A dataset's section of the option file, see `ImagePairs`; and `grey` (share of the images that are turned
+        opt: A dataset's section of the config, see `ImagePairs`; and `grey` (share of the images that are turned
             grey before), `seed`, and what the degradation takes.
     """
 

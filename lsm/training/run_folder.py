@@ -58,7 +58,7 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
         state = checkpoints.newest_state(states, models)
     elif checkpoints.list_states(states):
         raise OptionError(
-            f"{states.parent} already holds a training: --auto_resume continues it; else choose another name, or move "
+            f"{states.parent} already holds a training: `auto_resume` continues it; else choose another name, or move "
             "the folder away."
         )
     if state is not None:
@@ -88,7 +88,7 @@ def prepare(options: dict[str, Any], file_content: dict[str, Any]) -> None:
 
     Args:
         options: The completed options.
-        file_content: The checked option file, as it could be given again.
+        file_content: The checked config, as it could be given again.
     """
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):

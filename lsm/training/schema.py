@@ -1,4 +1,4 @@
-"""What an option file may hold: BasicSR's keys that mean something here, each with its type and default."""
+"""What a config may hold: BasicSR's keys that mean something here, each with its type and default."""
 
 from __future__ import annotations
 
@@ -186,11 +186,11 @@ class CommonConfig(Section):
 
 
 class TrainConfig(CommonConfig):
-    """An option file of `lsm train`, but for its datasets, of which there can be any number."""
+    """A config of a training, but for its datasets, of which there can be any number."""
 
     train: Train
     logger: Logger = Logger()
 
 
 class TestConfig(CommonConfig):
-    """An option file of `lsm test`, but for its datasets."""
+    """A config of a test, but for its datasets."""

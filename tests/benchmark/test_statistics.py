@@ -51,7 +51,7 @@ def test_labels_can_be_named():
     first = _results([_row("a", "p0", 30), _row("b", "p0", 31)])
     second = _results([_row("c", "p0", 33)])
     assert compare(first, second, [("b", "c")])[0].psnr == (2,)
-    with pytest.raises(OptionError, match="--pair"):
+    with pytest.raises(OptionError, match="`pair`"):
         compare(first, second)
     with pytest.raises(OptionError, match="Did you mean"):
         compare(first, second, [("bb", "c")])

@@ -120,7 +120,7 @@ def test_what_changed_is_made_again(source, tmp_path, calls):
 def test_other_options_need_permission(source, tmp_path):
     output = tmp_path / "out"
     prepare(source, output, PrepareOptions((2,), sub_size=20, sub_step=10))
-    with pytest.raises(OptionError, match="--overwrite"):
+    with pytest.raises(OptionError, match="`overwrite`"):
         prepare(source, output, PrepareOptions((4,)))
     (output / "HR" / "mine.png").write_bytes(b"not ours")
     prepare(source, output, PrepareOptions((4,)), overwrite=True)

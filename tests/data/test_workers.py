@@ -10,7 +10,7 @@ from lsm.errors import InputError, OptionError
 
 
 def test_a_killed_worker_is_an_error_of_one_line():
-    with pytest.raises(InputError, match="fewer jobs"), worker_pool(1, "lsm.data.workers") as pool:
+    with pytest.raises(InputError, match="fewer `jobs`"), worker_pool(1, "lsm.data.workers") as pool:
         pool.submit(os._exit, 9).result()
 
 
@@ -18,7 +18,7 @@ def test_one_job_needs_no_process():
     seen = []
     assert list(map_in_order(lambda *numbers: seen.append(numbers) or sum(numbers), [(1, 2), (3, 4)], 1)) == [3, 7]
     assert seen == [(1, 2), (3, 4)]
-    with pytest.raises(OptionError, match="at least one job, not 0"):
+    with pytest.raises(OptionError, match="`jobs` must be at least 1, not 0"):
         list(map_in_order(sum, [], 0))
 
 

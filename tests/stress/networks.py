@@ -41,7 +41,7 @@ def small_weights(folder: Path) -> Path:
 
 
 def photographs(folder: Path | None, count: int = 10) -> dict[str, np.ndarray]:
-    """Give photographs, (H, W, 3) uint8, by name: the first of a folder, or scikit-image's own and parts of them.
+    """Return photographs, (H, W, 3) uint8, by name: the first of a folder, or scikit-image's own and parts of them.
 
     Args:
         folder: Folder of images; none for scikit-image's.

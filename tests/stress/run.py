@@ -7,9 +7,15 @@ Needs Linux and root for the sections that mount a small file system; the quick 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# The rig's modules import each other as `stress.…`, as the tests do; its own folder, which Python puts first for a
+# script, would hide `numbers` of the standard library.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import importlib
 import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer

@@ -123,7 +123,7 @@ def trained(tmp_path, content, option_file, monkeypatch) -> Path:
 
 def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, option_file):
     before = sorted((trained / "experiments").rglob("*"))
-    with pytest.raises(OptionError, match="already holds a training: --auto_resume"):
+    with pytest.raises(OptionError, match="already holds a training: `auto_resume`"):
         launch.train(option_file(content))
     assert sorted((trained / "experiments").rglob("*")) == before
 
