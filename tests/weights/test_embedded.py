@@ -9,7 +9,7 @@ from lsm.benchmark.restoration import NLM_STRENGTHS, non_local_means, to_bytes
 from lsm.data.degradations import add_noise, image_generator
 from lsm.image.io import read_image
 from lsm.image.resize import imresize
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 from lsm.weights import embedded_path, list_models, read_checkpoint
 
 
