@@ -53,7 +53,7 @@ def test_files_of_every_preset(loader, variant, ending, tmp_path):
 @pytest.mark.parametrize("name", ["light_x4", "light_x3", "classical_x2"])
 def test_official_files(loader, shared, name):
     described = check(loader, shared / "fixtures" / f"released_{name}.pth")
-    assert described.model.config.recurrence == "official"
+    assert described.model.config.recurrence.mode == "official"
     assert described.tiling is spandrel.ModelTiling.SUPPORTED
 
 
@@ -72,8 +72,8 @@ def test_half_is_as_good_as_is_said(loader, name):
     ("options", "tiling"),
     [
         ({"placement": "attention"}, "SUPPORTED"),
-        ({"transition": "none"}, "SUPPORTED"),
-        ({"scan_order": "hilbert"}, "DISCOURAGED"),
+        ({"recurrence": {"transition": "none"}}, "SUPPORTED"),
+        ({"recurrence": {"scan_order": "hilbert"}}, "DISCOURAGED"),
         ({"mixer": "fnet"}, "DISCOURAGED"),
     ],
 )
