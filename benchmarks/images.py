@@ -61,7 +61,7 @@ class Stopwatch:
 
 
 def resident_mib() -> int:
-    """Give the memory of this process that is in use now, in MiB."""
+    """Return the memory of this process that is in use now, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() >> 20
 

@@ -148,13 +148,13 @@ def parse_methods(text: str, scales: Sequence[int], settings: Settings) -> list[
         found = [spec for spec in _expand(item, scales, settings) if spec.scale in scales]
         if not found:
             wanted = ", ".join(f"×{scale}" for scale in scales)
-            raise OptionError(f"Model {item!r} has none of the scales {wanted}; change --scales or leave it out.")
+            raise OptionError(f"Model {item!r} has none of the scales {wanted}; change `scales` or leave it out.")
         for spec in found:
             if any((spec.label, spec.scale) == (other.label, other.scale) for other in specs):
                 raise OptionError(f"Two models are called {spec.label!r} at ×{spec.scale}; name one: LABEL={item}.")
             specs.append(spec)
     if not specs:
-        raise OptionError("No models are given; try --models tiny,bicubic.")
+        raise OptionError("No models are given; set `models`, e.g. to tiny,bicubic.")
     return specs
 
 
@@ -251,5 +251,5 @@ def _macs(model: nn.Module, scale: int) -> int | None:
 
 
 def device_kind(settings: Settings) -> str:
-    """Name the kind of device the settings lead to: "cpu", "cuda" or "mps"."""
+    """Return the kind of device the settings lead to: "cpu", "cuda" or "mps"."""
     return pick_device(settings.device).type

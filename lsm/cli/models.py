@@ -101,7 +101,7 @@ def info(
     """Print what a network is and costs: parameters, MACs with the scan counted, peak memory."""
     from lsm.image.io import printable
     from lsm.inference.device import pick_device
-    from lsm.profiling.complexity import complexity, forward_peak_memory, human
+    from lsm.profiling.complexity import complexity, format_quantity, forward_peak_memory
     from lsm.weights.load import open_described
 
     if Path(model).suffix.lower() == ".onnx":
@@ -114,15 +114,15 @@ def info(
     width, height = (-(-int(side) // scale) for side in match.groups())
     cost = complexity(network, height, width)
     lines = {
-        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence} recurrence",
+        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence.mode} recurrence",
         "parameters": f"{cost.parameters:,}",
         "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
-        "MACs": f"{human(cost.macs)} (of these scans: {human(cost.scan_macs)})",
+        "MACs": f"{format_quantity(cost.macs)} (of these scans: {format_quantity(cost.scan_macs)})",
     }
     if memory:
         place = pick_device(device)
         peak = forward_peak_memory(network.to(place), height, width)
-        lines["peak memory"] = f"{human(peak, 'B', 1024)} on {place}, whole image in fp32, beyond the weights"
+        lines["peak memory"] = f"{format_quantity(peak, 'B', 1024)} on {place}, whole image in fp32, beyond the weights"
     for name, text in lines.items():
         typer.echo(f"{name + ':':<16}{text}")
 

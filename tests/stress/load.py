@@ -63,7 +63,7 @@ def _many(section: Section, count: int) -> None:
 
 
 def resident() -> float:
-    """Give this process's memory in MB."""
+    """Return this process's memory in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
