@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lsm.errors import OptionError, shown, unknown_name
+from lsm.errors import OptionError, truncate_repr, unknown_name
 from lsm.mixers.scan_order import check_order
 from lsm.typecheck import check_type
 
@@ -119,7 +119,7 @@ class RecurrenceConfig:
         if isinstance(value, RecurrenceConfig):
             return value
         if not isinstance(value, (str, Mapping)):
-            raise OptionError(f"Option recurrence of LSM must be a name or a mapping of options, not {shown(value)}.")
+            raise OptionError(f"Option recurrence of LSM must be a name or a mapping of options, not {truncate_repr(value)}.")
         values = {**(defaults or {}), **({"mode": value} if isinstance(value, str) else value)}
         known = typing.get_type_hints(cls)
         for name, item in values.items():
@@ -134,7 +134,8 @@ class RecurrenceConfig:
         Raises:
             OptionError: On an unknown mode.
         """
-        return self if mode == self.mode else dataclasses.replace(self, mode=mode, **dict.fromkeys(_PAPER, ""))
+        follows: dict[str, Any] = dict.fromkeys(_PAPER, "")
+        return self if mode == self.mode else dataclasses.replace(self, mode=mode, **follows)
 
 
 Recurrence = str | Mapping[str, Any] | RecurrenceConfig

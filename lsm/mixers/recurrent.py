@@ -66,8 +66,8 @@ class PlainLRU(LRUParameters):
         for order, backwards in spatial_scans(self.scan_order, size, inputs.device):
             inverse = None if order is None else invert(order)
             steps = inputs if order is None or inverse is None else permute_tokens(inputs, order, inverse)
-            planes = linear_scan(transition, steps.chunk(2, dim=-1), reverse=backwards)
-            states = torch.cat(planes, dim=-1)
+            real, imaginary = steps.chunk(2, dim=-1)
+            states = torch.cat(linear_scan(transition, (real, imaginary), reverse=backwards), dim=-1)
             scans.append(states if order is None or inverse is None else permute_tokens(states, inverse, order))
         return scans[0] if len(scans) == 1 else torch.stack(scans).sum(dim=0)
 

@@ -14,7 +14,7 @@ from lsm.training.compat import ARCH_REGISTRY
 def LSM(
     variant: str = "light", upscale: int = 4, recurrence: str | Mapping[str, Any] = "paper", **overrides: Any
 ) -> nn.Module:
-    """Build the network from the keys of an option file's `network_g`.
+    """Build the network from the keys of a config's `network_g`.
 
     Args:
         variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.

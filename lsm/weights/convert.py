@@ -19,7 +19,7 @@ from lsm.mixers.windows import relative_offsets, separation_mask
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import is_official, to_official
 from lsm.weights.load import WRAPPERS, Checkpoint, build, read_checkpoint, save_model
-from lsm.weights.locate import locate
+from lsm.weights.resolve import resolve
 
 NAMINGS = ("auto", "lsm", "official")
 
@@ -69,7 +69,7 @@ def convert(
         raise OptionError(unknown_name("key of a checkpoint", key, WRAPPERS))
     if target.suffix not in (".safetensors", ".pth"):
         raise OptionError(f"Weights are written as .safetensors or .pth, not as {target.name!r}.")
-    path = locate(source)
+    path = resolve(source).fetch()
     checkpoint = read_checkpoint(path, key)
     model = _build(path, checkpoint)
     if target.suffix == ".safetensors":
