@@ -39,7 +39,7 @@ class BuildWithOptions(build_py):
 class EqualSource(sdist):
     """Writes the source archive without its builder: names sorted, one date, one owner, two modes."""
 
-    def make_archive(self, base_name, format, *args, **kwargs):  # noqa: A002  (setuptools' name)
+    def make_archive(self, base_name, format, *args, **kwargs):
         """Write the archive, and rewrite it if it is a .tar.gz."""
         path = super().make_archive(base_name, format, *args, **kwargs)
         if format == "gztar":

@@ -1,6 +1,6 @@
 """What a release is made of: the version and its date, wheel and source archive of equal bytes, and an SBOM.
 
-    python scripts/release.py check                # the version stands in CHANGELOG.md with a date; --tag v0.1.0 fits it
+    python scripts/release.py check --tag v0.1.0   # the version stands in CHANGELOG.md with a date, and fits the tag
     python scripts/release.py build -o dist        # built twice, compared, and checked as an index would
     python scripts/release.py sbom -o dist/lsm-sr.cdx.json --python .venv/bin/python
 

@@ -22,9 +22,9 @@ def copy(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="tiny_x4, train/tiny_x4, or a pattern such as 'light_*'.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for train/NAME.yml and test/NAME.yml.")
-    ] = Path("options"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for train/NAME.yml and test/NAME.yml.")] = Path(
+        "options"
+    ),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
 ) -> None:
     """Copy option files, to be changed and given to `lsm train -opt` and `lsm test -opt`."""

@@ -48,7 +48,9 @@ def select(names: Iterable[str]) -> dict[str, Path]:
         plain = name.removesuffix(".yml")
         fitting = {each: file for each, file in known.items() if fnmatch.fnmatchcase(_part(each, plain), plain)}
         if not fitting:
-            raise OptionError(unknown_name("option file", name, known if "/" in name else {_part(k, "") for k in known}))
+            raise OptionError(
+                unknown_name("option file", name, known if "/" in name else {_part(k, "") for k in known})
+            )
         chosen |= fitting
     return chosen
 

@@ -2,8 +2,8 @@
 
     python tests/fuzz/harness.py image --seconds 600 --corpus results/fuzz/image
 
-Needs atheris (`pip install atheris`, Linux and macOS). The corpus is kept between runs; an input that breaks a promise is
-written to the corpus' folder as crash-…, and belongs into tests/fuzz/crashers/KIND once it is mended.
+Needs atheris (`pip install atheris`, Linux and macOS). The corpus is kept between runs; an input that breaks a
+promise is written to the corpus' folder as crash-…, and belongs into tests/fuzz/crashers/KIND once that is mended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def main() -> None:
     arguments, libfuzzer = parser.parse_known_args()
     corpus = arguments.corpus or Path("results/fuzz") / arguments.target
     # In a process of its own: what it imports would be loaded here without its branches being counted.
-    subprocess.run([sys.executable, str(Path(__file__).with_name("seeds.py")), arguments.target, str(corpus)], check=True)
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("seeds.py")), arguments.target, str(corpus)], check=True
+    )
     flags = [f"-max_total_time={arguments.seconds}", "-timeout=20", "-rss_limit_mb=3000", "-max_len=65536"]
     fuzz(arguments.target, [*flags, f"-artifact_prefix={corpus}/", "-print_final_stats=1", *libfuzzer, str(corpus)])
 

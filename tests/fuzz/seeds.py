@@ -1,6 +1,6 @@
 """Whole files for the fuzzers to begin with, of every kind that a reader has a way of its own for.
 
-    python tests/fuzz/seeds.py image results/fuzz/image
+python tests/fuzz/seeds.py image results/fuzz/image
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is fuzzed: one function a kind of file. Each takes any bytes, and raises only if a promise of SECURITY.md is broken.
+"""What is fuzzed: a function for each kind of file, which raises only if a promise of SECURITY.md is broken.
 
 The functions need nothing of atheris, so that the tests replay crashers by them on any system.
 """

@@ -15,7 +15,7 @@ import pytest
 from lsm.errors import OptionError
 
 pytest.importorskip("setuptools", minversion="77", reason="setuptools (extra `dev`) is not installed")
-import release  # noqa: E402
+import release
 
 ROOT = Path(__file__).parents[2]
 HOST_ALONE = (".github/", ".gitignore", ".git-blame-ignore-revs")

@@ -53,7 +53,10 @@ def test_an_installed_package_has_its_own_files_and_one_without_says_so(tmp_path
     monkeypatch.setattr(recipes, "__file__", str(module))
     with pytest.raises(InputError, match="no option files"):
         recipes.recipes()
-    for folder in (tmp_path / "options", tmp_path / "lsm" / "options"):  # a stray folder of that name, and the package's
+    for folder in (
+        tmp_path / "options",
+        tmp_path / "lsm" / "options",
+    ):  # a stray folder of that name, and the package's
         (folder / "train").mkdir(parents=True)
         (folder / "train" / "a.yml").write_text(f"# {folder.parent.name}: told. More.\n")
         found = recipes.recipes()
