@@ -111,7 +111,7 @@ def write_card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
         f"license: {licence}\n---\n"
         f"# LSM {config.purpose}\n\n"
         f"Image {field.replace('-', ' ')} with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): "
-        f"{parameters:,} parameters, {config.recurrence} recurrence.\n{facts}\n"
+        f"{parameters:,} parameters, {config.recurrence.mode} recurrence.\n{facts}\n"
         "```python\nfrom lsm import Upscaler\n\n"
         f'result = Upscaler("hf:{name}")("photo.jpg")\n```\n'
     )
