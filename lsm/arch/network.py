@@ -25,7 +25,7 @@ CONFIG_KEY = "_extra_state"
 """The entry of a state dict that carries the network's configuration, so that any file of weights describes itself."""
 
 
-def encode_config(config: LSMConfig) -> Tensor:
+def encode_config(config: Any) -> Tensor:
     """Write a configuration as the bytes of its JSON, (n,) uint8: a tensor, so that every kind of file can hold it."""
     return torch.tensor(list(json.dumps(config.to_dict()).encode()), dtype=torch.uint8, device="cpu")
 

@@ -22,6 +22,9 @@ def LSM(variant: str = "light", upscale: int = 4, recurrence: str = "paper", **o
     Returns:
         The network, (B, 3, H, W) in [0, 1] to (B, 3, rH, rW).
     """
-    from lsm.arch import create_model
+    from lsm.arch import LSM, preset_config
+    from lsm.arch.convolutional import ConvolutionalLSM
+    from lsm.arch.convolutional_config import ConvolutionalConfig
 
-    return create_model(variant, scale=upscale, recurrence=recurrence, **overrides)
+    config = preset_config(variant, upscale, recurrence, **overrides)
+    return ConvolutionalLSM(config) if isinstance(config, ConvolutionalConfig) else LSM(config)

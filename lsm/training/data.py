@@ -20,6 +20,7 @@ from lsm.data.datasets import Pair, list_images, match_low
 from lsm.errors import InputError
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
+from lsm.training.teacher import read_cached
 
 IN_MEMORY_LIMIT = 2**31  # bytes of decoded images up to which `in_memory: auto` keeps a set
 
@@ -142,7 +143,12 @@ class ImagePairs(Dataset):
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         """Decode one image and its counterpart, uint8."""
-        return load_pair(pair, self.scale)
+        high, low = load_pair(pair, self.scale)
+        teachers = self.opt.get("teacher_images")  # of a training with a teacher: its image of each name
+        if teachers is None:
+            return high, low
+        # As three more channels, so that what crops and turns an image does the same to both.
+        return np.concatenate([high, read_cached(teachers[pair.name], high.shape)], axis=2), low
 
     def _check_sizes(self) -> None:
         """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
@@ -188,9 +194,12 @@ class ImagePairs(Dataset):
         if self.opt["phase"] == "train":
             high, low = random_patch(high, low, self.opt["gt_size"], self.scale)
             high, low = random_flips(high, low, self.opt["use_hflip"], self.opt["use_rot"])
-        return {
+        sample = {
             "lq": to_tensor(low)[0],
-            "gt": to_tensor(high)[0],
+            "gt": to_tensor(high[..., :3])[0],
             "lq_path": str(pair.low or pair.high),
             "gt_path": str(pair.high),
         }
+        if high.shape[2] > 3:
+            sample["teacher"] = to_tensor(high[..., 3:])[0]
+        return sample

@@ -16,13 +16,17 @@ from torch.utils.data import DataLoader
 import lsm.training.arch
 import lsm.training.data
 import lsm.training.restoration  # noqa: F401  (these three and the model register what they define)
+from lsm.benchmark.evaluate import load_pair
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
+from lsm.training.budget import Budget
 from lsm.training.compat import build_dataset, build_model, get_root_logger, init_tb_logger, init_wandb_logger
+from lsm.training.data import find_pairs
 from lsm.training.model import DivergenceError
 from lsm.training.options import read_options
 from lsm.training.progress import Progress
 from lsm.training.sampling import batches_of, iteration_seed, train_loader
+from lsm.training.teacher import cached_images, fill_cache
 
 
 def train(
@@ -169,6 +173,7 @@ def _anywhere(condition: bool, options: dict[str, Any], device: torch.device) ->
 
 def _run(options: dict[str, Any], state: dict[str, Any] | None) -> None:
     """Build everything and iterate to the end, or until a signal asks to stop."""
+    _teach(options)
     dataset = build_dataset(options["datasets"]["train"])
     evaluation = _evaluation_loaders(options)
     model = build_model(options)
@@ -179,13 +184,27 @@ def _run(options: dict[str, Any], state: dict[str, Any] | None) -> None:
         get_root_logger().info("Resuming after iteration %d.", start)
     writer = _writer(options)
     loader = train_loader(dataset, options, start)
+    budget = Budget(options["train"], model.device.type == "cpu", model.spent)
     with _stop_requests() as received:
-        done = _iterate(options, model, loader, evaluation, start, writer, received)
+        done = _iterate(options, model, loader, evaluation, start, budget, writer, received)
     if writer is not None:
         writer.close()
-    if done == options["train"]["total_iter"]:
+    if budget.ended(done):
         model.save(epoch=-1, current_iter=-1)
         get_root_logger().info("Training done: %d iterations.", done)
+
+
+def _teach(options: dict[str, Any]) -> None:
+    """Let the teacher of a training upscale its images, where the options name a folder for them."""
+    teacher, settings = options["train"]["teacher"], options["datasets"]["train"]
+    if teacher is None or teacher["cache"] is None:
+        return
+    pairs, scale = find_pairs(settings), options["scale"]
+    if options["rank"] == 0:
+        fill_cache(teacher, scale, [each.name for each in pairs], lambda index: load_pair(pairs[index], scale)[1])
+    if options["dist"]:
+        torch.distributed.barrier()
+    settings["teacher_images"] = cached_images(teacher, [each.name for each in pairs])
 
 
 def _iterate(
@@ -194,18 +213,21 @@ def _iterate(
     loader: DataLoader,
     evaluation: list[DataLoader],
     start: int,
+    budget: Budget,
     writer: Any,
     received: list[int],
 ) -> int:
     """Do the iterations that are left and return the last one's number."""
-    settings, total = options["logger"], options["train"]["total_iter"]
+    settings = options["logger"]
     batch, images = options["datasets"]["train"]["batch_size"], len(loader.dataset)  # type: ignore[arg-type]
-    progress = Progress(start, total, settings["print_freq"], writer)
+    progress = Progress(start, budget, settings["print_freq"], writer)
     iteration, waiting_since = start, time.perf_counter()
+    budget.start()
     for samples in batches_of(loader):
         progress.waited(time.perf_counter() - waiting_since)
         iteration += 1
         torch.manual_seed(iteration_seed(options["manual_seed"], iteration, options["rank"]))
+        model.progress = budget.progress(iteration - 1)
         model.update_learning_rate(iteration, options["train"]["warmup_iter"])
         model.feed_data(samples)
         try:
@@ -216,17 +238,23 @@ def _iterate(
                 f"{error} Training stopped, and what was before that iteration is saved; lower the learning rate, or "
                 "look at the images, and go on with --auto_resume."
             ) from error
+        budget.stop()
+        budget.agree(options, model.device)
+        model.spent, ended = budget.spent, budget.ended(iteration)
         progress.step(iteration, model.get_current_log(), model.get_current_learning_rate()[0])
         paused = time.perf_counter()
         stop = _anywhere(bool(received), options, model.device)
-        if iteration % settings["save_checkpoint_freq"] == 0 or iteration == total or stop:
+        if iteration % settings["save_checkpoint_freq"] == 0 or ended or stop:
             model.save(epoch=iteration * batch // images, current_iter=iteration)
-        if evaluation and (iteration % options["val"]["val_freq"] == 0 or iteration == total):
+        if evaluation and (iteration % options["val"]["val_freq"] == 0 or ended):
             for each in evaluation:
                 model.validation(each, iteration, writer, options["val"]["save_img"])
         progress.pause(time.perf_counter() - paused)
+        if ended:
+            break
         if stop:
             get_root_logger().info("Stopped after iteration %d and saved; --auto_resume continues.", iteration)
             break
         waiting_since = time.perf_counter()
+        budget.start()
     return iteration

@@ -8,7 +8,7 @@ of ours; what it makes of whole images is computed once into a folder, or of eac
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,8 @@ class Teacher:
 
 
 def fill_cache(
-    settings: Mapping[str, Any], scale: int, names: Sequence[str], load: Any, device: torch.device
-) -> dict[str, Path]:
+    settings: Mapping[str, Any], scale: int, names: Sequence[str], load: Callable[[int], np.ndarray]
+) -> None:
     """Let a teacher upscale all images of a training, unless its folder holds them already.
 
     Args:
@@ -115,10 +115,6 @@ def fill_cache(
         scale: The scale r.
         names: A name for each image, without ending.
         load: Takes a position in `names` to the low-resolution image, (h, w, 3) uint8.
-        device: Where the teacher runs.
-
-    Returns:
-        The PNG of each name, 8 bits.
 
     Raises:
         OptionError: If the folder holds the images of another teacher or scale.
@@ -127,16 +123,21 @@ def fill_cache(
     folder = Path(settings["cache"])
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, {"teacher": file_hash(Path(settings["path"])), "scale": scale})
-    paths = {name: folder / f"{name}.png" for name in names}
+    paths = cached_images(settings, names)
     missing = [index for index, name in enumerate(names) if not paths[name].exists()]
     if missing:
         get_root_logger().info("The teacher upscales %d images into %s, once.", len(missing), folder)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = load_teacher(Path(settings["path"]), scale, device)
         for index in track(missing, "teacher", disable=len(missing) < 10):
             with torch.inference_mode():
                 output = network(to_tensor(load(index)).to(device))[0].float().cpu()
             write_image(paths[names[index]], from_tensor(output, 3, np.dtype(np.uint8)))
-    return paths
+
+
+def cached_images(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Path]:
+    """Return the PNG, 8 bits, in which `fill_cache` leaves the teacher's image of each name."""
+    return {name: Path(settings["cache"]) / f"{name}.png" for name in names}
 
 
 def _claim(folder: Path, about: dict[str, Any]) -> None:
