@@ -20,6 +20,7 @@ from lsm.data.datasets import Pair, list_images, match_low
 from lsm.errors import InputError
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
+from lsm.training.importance import PatchImportance
 from lsm.training.teacher import read_cached
 
 IN_MEMORY_LIMIT = 2**31  # bytes of decoded images up to which `in_memory: auto` keeps a set
@@ -92,6 +93,14 @@ def random_patch(high: np.ndarray, low: np.ndarray, size: int, scale: int) -> tu
     """
     side = size // scale
     top, left = random.randint(0, low.shape[0] - side), random.randint(0, low.shape[1] - side)
+    return cut_patch(high, low, size, scale, top, left)
+
+
+def cut_patch(
+    high: np.ndarray, low: np.ndarray, size: int, scale: int, top: int, left: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the same square out of both images, see `random_patch`; `top` and `left` are of the low-resolution image."""
+    side = size // scale
     low = low[top : top + side, left : left + side]
     top, left = top * scale, left * scale
     return high[top : top + size, left : left + size], low
@@ -140,6 +149,16 @@ class ImagePairs(Dataset):
         self._check_sizes()
         # Filled before worker processes start, so that they share the arrays instead of decoding them again.
         self._kept = [self._load(pair) for pair in self.pairs] if self._fits_in_memory() else None
+        self._importance = self._hard_patches()
+
+    def _hard_patches(self) -> PatchImportance | None:
+        """Measure where patches are hard to upscale, if they are to come more often."""
+        power = self.opt.get("patch_importance", 0)
+        if not power or self.opt["phase"] != "train":
+            return None
+        if self._kept is None:
+            raise InputError("patch_importance needs the training set in memory: set in_memory: true.")
+        return PatchImportance(self._kept, self.opt["gt_size"] // self.scale, self.scale, power)
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         """Decode one image and its counterpart, uint8."""
@@ -189,10 +208,15 @@ class ImagePairs(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` (3, h, w) and `gt` (3, rh, rw) in [0, 1], with `lq_path` and `gt_path`."""
+        if self._importance is not None:
+            index, *corner = self._importance.draw(index)
         pair = self.pairs[index]
         high, low = self._kept[index] if self._kept else self._load(pair)
         if self.opt["phase"] == "train":
-            high, low = random_patch(high, low, self.opt["gt_size"], self.scale)
+            if self._importance is not None:
+                high, low = cut_patch(high, low, self.opt["gt_size"], self.scale, *corner)
+            else:
+                high, low = random_patch(high, low, self.opt["gt_size"], self.scale)
             high, low = random_flips(high, low, self.opt["use_hflip"], self.opt["use_rot"])
         sample = {
             "lq": to_tensor(low)[0],
