@@ -17,7 +17,7 @@ ID = "LSM"
 
 
 def install(registry: ArchRegistry | None = None) -> None:
-    """Let spandrel's `ModelLoader` recognise LSM, in our files and in official ones; calling it again changes nothing.
+    """Register LSM with spandrel's `ModelLoader`, our files and official ones; calling it again changes nothing.
 
     Args:
         registry: spandrel's main one by default, which all loaders share.
@@ -42,14 +42,14 @@ def install(registry: ArchRegistry | None = None) -> None:
 
 
 def detect(state: dict[str, Any]) -> bool:
-    """Say whether a state dict is LSM's, in our names or in the official ones."""
+    """Return whether a state dict is LSM's, in our names or in the official ones."""
     if is_official(state):
         return "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight" in state and "before_RG.1.weight" in state
     return CONFIG_KEY in state and "shallow.weight" in state and "groups.0.blocks.0.gamma" in state
 
 
 def describe(model: LSM, architecture: Any) -> ImageModelDescriptor[LSM]:
-    """Tell spandrel what a network needs.
+    """Return what spandrel has to know of a network.
 
     Any size will do, since the network pads inside, where it alone can do so without changing its result.
     """
@@ -75,7 +75,7 @@ def describe(model: LSM, architecture: Any) -> ImageModelDescriptor[LSM]:
 
 
 def looks_at_whole_image(config: LSMConfig) -> bool:
-    """Say whether distant pixels matter: through a recurrence along the image or another global mixer.
+    """Return whether distant pixels matter: through a recurrence along the image or another global mixer.
 
     In `official` recurrence the recurrence runs over the images of a batch, of which there is one.
     """

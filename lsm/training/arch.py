@@ -11,7 +11,7 @@ from lsm.training.compat import ARCH_REGISTRY
 
 @ARCH_REGISTRY.register()
 def LSM(variant: str = "light", upscale: int = 4, recurrence: str = "paper", **overrides: Any) -> nn.Module:
-    """Build the network from the keys of an option file's `network_g`.
+    """Build the network from the keys of a config's `network_g`.
 
     Args:
         variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.

@@ -26,7 +26,7 @@ from lsm.training import checkpoints
 from lsm.training.budget import LossBand
 from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
 from lsm.training.losses import FFTLoss
-from lsm.training.metrics import applicable, measure
+from lsm.training.metrics import measure, select_metrics
 from lsm.training.optimizers import build_optimizer, set_learning_rate
 from lsm.training.schedule import learning_rate
 from lsm.training.teacher import Teacher
@@ -96,7 +96,7 @@ class LSMModel(SRModel):
         try:
             bare.load_state_dict(weights | {CONFIG_KEY: own[CONFIG_KEY]}, strict=strict)
         except RuntimeError as error:
-            raise checkpoints.mismatch(load_path, error) from error
+            raise checkpoints.mismatch_error(load_path, error) from error
         get_root_logger().info("Loaded %s weights from %s.", len(weights), load_path)
 
     def setup_optimizers(self) -> None:
@@ -139,18 +139,18 @@ class LSMModel(SRModel):
             target = self.teacher.target(self.lq, target, self.taught, self.progress)
         targets = target.chunk(self.accumulate)
         parts = list(zip(self.lq.chunk(self.accumulate), targets, strict=True))
-        for index, (low, high) in enumerate(parts):
+        for index, (lr, hr) in enumerate(parts):
             last = index == len(parts) - 1
             # Gradients are averaged over the processes once, with the last part.
             together = nullcontext() if last or not self.opt["dist"] else self.net_g.no_sync()
             with together:
                 with torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
-                    output = self.net_g(low)
-                share = len(low) / len(self.lq)
-                loss = self.cri_pix(output.float(), high) * share
+                    output = self.net_g(lr)
+                share = len(lr) / len(self.lq)
+                loss = self.cri_pix(output.float(), hr) * share
                 total += loss.detach()
                 if self.cri_fft is not None:
-                    loss = loss + self.cri_fft(output, high) * share
+                    loss = loss + self.cri_fft(output, hr) * share
                 if last:
                     loss = sum((cast(torch.Tensor, mixer.penalty()) for mixer in self.penalised), loss)
                 loss.backward()
@@ -184,14 +184,14 @@ class LSMModel(SRModel):
             )
 
     def _names(self) -> str:
-        """Name the images of this process's batch."""
+        """Return the names of images in this process's batch."""
         return ", ".join(Path(name).name for name in self.batch_names)
 
     def test(self) -> None:
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
         net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
         tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile["tile_size"], tile["tile_pad"], device=self.device)
+        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
         self.output = upscaler.upscale_tensor(self.lq)
 
     def nondist_validation(
@@ -209,7 +209,7 @@ class LSMModel(SRModel):
             The mean of each metric.
         """
         name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
-        metrics = applicable(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
+        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
         values: dict[str, list[float]] = {metric: [] for metric in metrics}
         for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
             self.feed_data(data)

@@ -17,7 +17,7 @@ from lsm.mixers.windows import relative_offsets
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import to_official
 from lsm.weights.load import WRAPPERS, build, read_checkpoint, save_model
-from lsm.weights.locate import locate
+from lsm.weights.resolve import resolve
 
 NAMINGS = ("auto", "lsm", "official")
 
@@ -62,7 +62,7 @@ def convert(
         raise OptionError(unknown_name("key of a checkpoint", key, WRAPPERS))
     if target.suffix not in (".safetensors", ".pth"):
         raise OptionError(f"Weights are written as .safetensors or .pth, not as {target.name!r}.")
-    path = locate(source)
+    path = resolve(source).fetch()
     checkpoint = read_checkpoint(path, key)
     try:
         model = build(checkpoint.state, checkpoint.metadata.get("config"))

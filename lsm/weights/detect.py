@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lsm.arch.config import LSMConfig
 from lsm.arch.network import CONFIG_KEY, decode_config
-from lsm.errors import CheckpointError, OptionError, shown
+from lsm.errors import CheckpointError, OptionError, truncate_repr
 from lsm.weights.keys import from_official, is_official
 
 _OF_MIXERS = {
@@ -62,8 +62,8 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     for name, value in shapes.items():
         if stated[name] != value:
             raise CheckpointError(
-                f"The weights contradict their configuration: {name} is {shown(stated[name])} there, but the shapes "
-                f"say {shown(value)}."
+                f"The weights contradict their configuration: {name} is {truncate_repr(stated[name])} there, but the "
+                f"shapes say {truncate_repr(value)}."
             )
     return config
 

@@ -134,7 +134,7 @@ def test_upscale_refuses_a_network_that_restores(
     with pytest.raises(SystemExit) as left:
         main(["upscale", "a.png", "-n", str(weights)])
     assert left.value.code == 2
-    assert "use `lsm restore --task denoise`" in capfd.readouterr().err
+    assert "use `lsm restore` and the --task denoise" in capfd.readouterr().err
 
 
 def test_info_says_the_task(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -74,12 +74,12 @@ COMMANDS: dict[str, Callable[[Path], Command]] = {
 
 
 def one_thread() -> dict[str, str]:
-    """Give the environment of a command that computes on one thread, so that its sums are added in one order."""
+    """Return the environment of a command that computes on one thread, so that its sums are added in one order."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def training_options(images: Path, iterations: int, save_every: int) -> dict[str, Any]:
-    """Give the option file of a training of a few seconds, its random numbers (drop path, Gumbel noise) on."""
+    """Return the config of a training of a few seconds, its random numbers (drop path, Gumbel noise) on."""
     return {
         "name": "small",
         "scale": 2,

@@ -19,7 +19,7 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_rgb, write_image
 from lsm.image.resize import imresize
 from lsm.inference.upscaler import Upscaler
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 from lsm.training import launch
 from lsm.training.model import DivergenceError
 
@@ -123,7 +123,7 @@ def trained(tmp_path, content, option_file, monkeypatch) -> Path:
 
 def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, option_file):
     before = sorted((trained / "experiments").rglob("*"))
-    with pytest.raises(OptionError, match="already holds a training: --auto_resume"):
+    with pytest.raises(OptionError, match="already holds a training: `auto_resume`"):
         launch.train(option_file(content))
     assert sorted((trained / "experiments").rglob("*")) == before
 
