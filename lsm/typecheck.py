@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +21,19 @@ def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
         owner: What has the option, e.g. "LSM".
         name: Of the option.
         value: As given.
-        expected: int (no bool), float (an int too), bool, str, a tuple of these (a list too), or a dict (any mapping).
+        expected: int (no bool), float (an int too), bool, str, a tuple of these (a list too), a dict (any
+            mapping), or a union of names, mappings and classes.
 
     Raises:
         OptionError: On another type, a float that is not finite, or an int beyond `LARGEST`.
     """
     kind = typing.get_origin(expected) or expected
+    if kind is types.UnionType:
+        if not isinstance(value, tuple(typing.get_origin(item) or item for item in typing.get_args(expected))):
+            raise OptionError(
+                f"Option {name} of {owner} must be a name or a mapping of options, not {truncate_repr(value)}."
+            )
+        return
     if kind is dict:
         if not isinstance(value, Mapping):
             raise OptionError(f"Option {name} of {owner} must map names to values, not {truncate_repr(value)}.")

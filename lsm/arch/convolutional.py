@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lsm.arch.base import Network
 from lsm.arch.blocks import Block
 from lsm.arch.convolutional_config import ConvolutionalConfig
-from lsm.arch.network import encode_config
-from lsm.arch.pixel_unshuffle import Squares
-from lsm.arch.upsamplers import LightHead
-from lsm.mixers.layout import to_image, to_tokens
-from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.arch.pixel_unshuffle import PixelUnshuffle
+from lsm.arch.upsamplers import PixelShuffleDirect
+from lsm.mixers.base import to_image, to_tokens
+from lsm.mixers.registry import build_mixer
 
 NEGATIVE_SLOPE = 0.1
 
@@ -79,7 +79,7 @@ class ContextBlock(nn.Module):
         return image + self.up(context)[..., :height, :width]
 
 
-class ConvolutionalLSM(nn.Module):
+class ConvolutionalLSM(Network):
     """Super-resolution mostly by convolutions: (B, 3, H, W) in [0, 1] → (B, 3, rH, rW), any H, W ≥ 1.
 
     x₀ = Conv3×3(image − mean); x = blocks(x₀); output = PixelShuffle(Conv3×3(Conv3×3(x) + x₀)) + mean. The untrained
@@ -91,56 +91,25 @@ class ConvolutionalLSM(nn.Module):
         config: The architecture.
     """
 
+    config: ConvolutionalConfig
+
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
         self.config = config
         self.checkpointing = False
         dim = config.embed_dim
-        self.unshuffle = Squares(config.unshuffle)
+        self.unshuffle = PixelUnshuffle(config.unshuffle)
         self.shallow = nn.Conv2d(config.in_chans * config.unshuffle**2, dim, 3, padding=1)
         self.body = nn.ModuleList(_build_body(config))
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
-        self.upsampler = LightHead(dim, config.in_chans, config.upscale * config.unshuffle)
+        self.upsampler = PixelShuffleDirect(dim, config.in_chans, config.upscale * config.unshuffle)
         self.register_buffer("mean", torch.empty(1, config.in_chans, 1, 1), persistent=False)
         self.reset_buffers()
-        self._init_as_bilinear() if config.upscale > 1 else self._init_as_identity()
+        self._init_bilinear() if config.upscale > 1 else self._init_identity()
         self.to(memory_format=torch.channels_last)
 
-    mean: Tensor
-
-    def reset_buffers(self) -> ConvolutionalLSM:
-        """Fill the buffers that no file holds, e.g. after `to_empty`; returns itself."""
-        with torch.no_grad():
-            self.mean.copy_(torch.tensor(self.config.rgb_mean).view_as(self.mean))
-        return self
-
-    def _init_as_bilinear(self) -> None:
-        """Carry the image itself in the first channels past the body, which starts weak, to a bilinear upsampler."""
-        assert self.shallow.bias is not None
-        channels = self.config.in_chans
-        with torch.no_grad():
-            self.shallow.weight[:channels] = 0
-            self.shallow.bias[:channels] = 0
-            self.shallow.weight[range(channels), range(channels), 1, 1] = 1
-            self.conv.weight.mul_(0.1)
-        self.upsampler.start_bilinear(self.config.upscale)
-
-    def _init_as_identity(self) -> None:
-        """Let what is added to the input start at zero."""
-        last = self.upsampler[0]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
-    def get_extra_state(self) -> Tensor:
-        """Let the state dict carry the configuration."""
-        return encode_config(self.config)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Ignore a configuration that is loaded: this network is built, and the shapes are checked by name."""
-
     def checkpoint_blocks(self, enabled: bool = True) -> ConvolutionalLSM:
-        """Keep only the blocks' inputs for the gradient, and compute each block again on the way back."""
+        """Keep only the blocks' inputs for the gradient, see `Network.checkpoint_blocks`."""
         self.checkpointing = enabled
         return self
 
@@ -155,13 +124,6 @@ class ConvolutionalLSM(nn.Module):
                 features = block(features)
         return self.conv(features) + shallow
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Upscale images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
-        output = self.upsampler(self.forward_features(self.unshuffle(image - self.mean)))
-        if self.config.upscale == 1:
-            return image + self.unshuffle.crop(output, (image.shape[2], image.shape[3]))
-        return output + self.mean
-
 
 def _build_body(config: ConvolutionalConfig) -> list[nn.Module]:
     """Build the residual blocks and the context blocks between them."""
@@ -175,7 +137,7 @@ def _build_body(config: ConvolutionalConfig) -> list[nn.Module]:
 
 def _build_context(config: ConvolutionalConfig) -> ContextBlock:
     dim = config.context_dim
-    mixer = SemanticLRU(dim, config.d_state, 4 * config.d_state, categories="argmax", **config.recurrence_options)
+    mixer = build_mixer("cml", dim, d_state=config.d_state, recurrence=config.recurrence)
     hidden = int(round(dim * config.context_mlp_ratio, 3))
     return ContextBlock(config.embed_dim, dim, config.context_stride, mixer, hidden)
 

@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lsm.arch.config import RECURRENCES, TASKS, UNSHUFFLES
+from lsm.arch.config import TASKS, UNSHUFFLES
 from lsm.errors import OptionError, unknown_name
+from lsm.mixers.recurrence import RecurrenceConfig
 from lsm.typecheck import check_type
+
+_CATEGORIES = {"categories": "argmax"}
+_ARG_MAX = RecurrenceConfig(categories="argmax")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class ConvolutionalConfig:
         context_stride: s, side of a token in pixels.
         context_mlp_ratio: Width of the context block's gated MLP over D.
         d_state: N, complex states of the recurrence; its dictionary has 4N prototypes.
-        recurrence: What the recurrence computes, "paper" or "gated", see `lsm.arch.config.RECURRENCES`; or "none".
+        recurrence: What the recurrence computes, "paper" or "gated", or a mapping with details, see
+            `lsm.mixers.recurrence.RecurrenceConfig`; categories are the arg max in training too.
         rgb_mean: Mean of the training images, in [0, 1].
     """
 
@@ -44,7 +49,7 @@ class ConvolutionalConfig:
     context_stride: int = 2
     context_mlp_ratio: float = 1.0
     d_state: int = 8
-    recurrence: str = "paper"
+    recurrence: RecurrenceConfig = _ARG_MAX
     rgb_mean: tuple[float, float, float] = (0.4488, 0.4371, 0.4040)
 
     def __post_init__(self) -> None:
@@ -55,13 +60,13 @@ class ConvolutionalConfig:
         """
         for name in ("context_after", "rgb_mean"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "recurrence", RecurrenceConfig.parse(self.recurrence, _CATEGORIES))
         restores = self.upscale == 1
         choices: dict[str, tuple[Any, ...]] = {
             "upscale": (1, 2, 3, 4),
             "task": TASKS,
             "unshuffle": UNSHUFFLES if restores else UNSHUFFLES[:1],
             "context_stride": (1, 2, 4),
-            "recurrence": ("paper", "gated", "none"),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -80,6 +85,7 @@ class ConvolutionalConfig:
                 (self.upscale == 1) != (self.task != "sr"),
                 "scale 1 needs the task denoise or jpeg, and other scales the task sr",
             ),
+            (self.recurrence.mode == "official", "the official recurrence is that of LSM's published networks"),
             (hidden < 2 or hidden % 2 != 0, "context_dim × context_mlp_ratio must be even"),
             (len(self.rgb_mean) != self.in_chans, "rgb_mean must hold one value a channel"),
             (
@@ -90,10 +96,14 @@ class ConvolutionalConfig:
         )
 
     @property
-    def recurrence_options(self) -> dict[str, str]:
-        """What the mixer's recurrence takes."""
-        options = RECURRENCES["paper" if self.recurrence == "none" else self.recurrence]
-        return options | ({"transition": "none"} if self.recurrence == "none" else {})
+    def mixer(self) -> str:
+        """The token mixer of the context blocks."""
+        return "cml"
+
+    @property
+    def img_range(self) -> float:
+        """Factor on the input after the mean is subtracted."""
+        return 1.0
 
     @property
     def tile_multiple(self) -> int:
@@ -117,6 +127,8 @@ class ConvolutionalConfig:
             OptionError: On an unknown field, with the nearest known one, or a value of a wrong type.
         """
         known = typing.get_type_hints(cls)
+        if "recurrence" in values:
+            values = {**values, "recurrence": RecurrenceConfig.parse(values["recurrence"], _CATEGORIES)}
         for name, value in values.items():
             if name not in known:
                 raise OptionError(unknown_name("option of fast", name, known))

@@ -10,7 +10,7 @@ from statistics import stdev
 import numpy as np
 
 from lsm.benchmark.results import ImageResult, Results
-from lsm.errors import InputError, OptionError, unknown_name
+from lsm.errors import InputError, OptionError, needs_extra, unknown_name
 
 DRAWS = 10_000
 """Resamplings of a bootstrap."""
@@ -97,7 +97,8 @@ def seeds_margin(differences: Sequence[float]) -> float:
     Returns:
         The half width; infinite for one seed, which says nothing of another.
     """
-    from scipy.special import stdtrit
+    with needs_extra("train", "The spread over seeds needs scipy"):
+        from scipy.special import stdtrit
 
     count = len(differences)
     if count < 2:

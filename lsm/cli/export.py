@@ -80,7 +80,7 @@ def convert(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     typer.echo(
         f"{output}: {output.stat().st_size:,} bytes, {model.config.purpose}, {parameters:,} parameters, "
-        f"{model.config.recurrence} recurrence"
+        f"{model.config.recurrence.mode} recurrence"
     )
 
 

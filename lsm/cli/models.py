@@ -114,7 +114,7 @@ def info(
     width, height = (-(-int(side) // scale) for side in match.groups())
     cost = complexity(network, height, width)
     lines = {
-        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence} recurrence",
+        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence.mode} recurrence",
         "parameters": f"{cost.parameters:,}",
         "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
         "MACs": f"{format_quantity(cost.macs)} (of these scans: {format_quantity(cost.scan_macs)})",

@@ -39,6 +39,10 @@ class Extra:
 
 
 EXTRAS = {
+    "train": Extra(
+        ("basicsr", "torchvision", "timm", "scikit-image", "scipy", "pyyaml", "pydantic"),
+        "`lsm train`, `lsm test` and ablations",
+    ),
     "fast": Extra(("numba",), "the scan on CPUs as compiled loops"),
     "onnx": Extra(("onnxruntime", "onnxscript", "onnx"), "`lsm export onnx`, and ONNX files in `lsm upscale`"),
     "hub": Extra(("huggingface-hub",), "weights on the Hugging Face hub, and the published checkpoints by name"),

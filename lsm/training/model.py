@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch.base import CONFIG_KEY
 from lsm.errors import CheckpointError, LSMError, first_line
 from lsm.image.io import write_image
 from lsm.image.pixels import from_tensor

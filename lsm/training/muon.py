@@ -135,39 +135,39 @@ class Muon(torch.optim.Optimizer):
 
     def _step_muon(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
         """Orthogonalise the momentum of all matrices of one shape at a time."""
-        gradients = [parameter.grad for parameter in parameters]
+        gradients, weights = _tensors(parameters)
         buffers = [self._state(parameter, "momentum_buffer") for parameter in parameters]
         torch._foreach_mul_(buffers, group["momentum"])
         torch._foreach_add_(buffers, gradients)
         directions = torch._foreach_add(gradients, buffers, alpha=group["momentum"])  # Nesterov's
         if group["weight_decay"]:
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         by_shape: dict[tuple[int, int], list[int]] = {}
         for index, parameter in enumerate(parameters):
             by_shape.setdefault(matrix_shape(parameter), []).append(index)
         for shape, indices in by_shape.items():
             updates = orthogonalize(torch.stack([directions[i].reshape(shape) for i in indices]), group["steps"])
             rate = group["lr"] * SHAPE_FACTORS[group["shape_factor"]](*shape)
-            chosen = [parameters[i] for i in indices]
+            chosen = [weights[i] for i in indices]
             shaped = [update.view_as(p) for update, p in zip(updates.contiguous(), chosen, strict=True)]
             torch._foreach_add_(chosen, shaped, alpha=-rate)
 
     def _step_adamw(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
         """Do AdamW's step (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
-        gradients = [parameter.grad for parameter in parameters]
+        gradients, weights = _tensors(parameters)
         means = [self._state(parameter, "exp_avg") for parameter in parameters]
         squares = [self._state(parameter, "exp_avg_sq") for parameter in parameters]
         beta1, beta2 = group["betas"]
         group["step"] += 1
         if group["weight_decay"]:
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_lerp_(means, gradients, 1 - beta1)
         torch._foreach_mul_(squares, beta2)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
         denominators = torch._foreach_sqrt(squares)
         torch._foreach_div_(denominators, math.sqrt(1 - beta2 ** group["step"]))
         torch._foreach_add_(denominators, group["eps"])
-        torch._foreach_addcdiv_(parameters, means, denominators, -group["lr"] / (1 - beta1 ** group["step"]))
+        torch._foreach_addcdiv_(weights, means, denominators, -group["lr"] / (1 - beta1 ** group["step"]))
 
     def _state(self, parameter: nn.Parameter, name: str) -> Tensor:
         """Return a running value of a parameter, zeros at first."""
@@ -175,3 +175,8 @@ class Muon(torch.optim.Optimizer):
         if name not in state:
             state[name] = torch.zeros_like(parameter)
         return state[name]
+
+
+def _tensors(parameters: list[nn.Parameter]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the gradients of parameters, and the parameters themselves, as plain lists of tensors."""
+    return [parameter.grad for parameter in parameters if parameter.grad is not None], list(parameters)

@@ -24,7 +24,7 @@ def model(task: str, **more: object) -> LSM:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_model(model("denoise", start="random"), path)
+    save_model(model("denoise", init="random"), path)
     return path
 
 

@@ -289,10 +289,10 @@ def test_wrong_options(wrong: dict[str, object]) -> None:
         Upscaler(Nearest(), **{"device": "cpu", **wrong})
 
 
-def test_tiles_of_a_network_on_squares_of_pixels_begin_where_its_windows_do():
+def test_tiles_of_a_network_behind_a_pixel_unshuffle_begin_where_its_windows_do():
     """Attention alone sees the same windows in a tile as in the whole image."""
     small = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8)}
-    restorer = create_model("tiny", 1, task="denoise", unshuffle=2, placement="attention", start="random", **small)
+    restorer = create_model("tiny", 1, task="denoise", unshuffle=2, placement="attention", init="random", **small)
     image = torch.rand(1, 3, 61, 150)
     whole, tiled = (Upscaler(restorer, tile=tile, device="cpu") for tile in (0, 79))
     assert tiled.max_tile == 64  # windows of 8 tokens are 16 pixels

@@ -52,7 +52,7 @@ def test_files_of_every_preset(loader, variant, ending, tmp_path):
 @pytest.mark.parametrize("name", ["light_x4", "light_x3", "classical_x2"])
 def test_official_files(loader, shared, name):
     descriptor = check(loader, shared / "fixtures" / f"released_{name}.pth")
-    assert descriptor.model.config.recurrence == "official"
+    assert descriptor.model.config.recurrence.mode == "official"
     assert descriptor.tiling is spandrel.ModelTiling.SUPPORTED
 
 
@@ -71,8 +71,8 @@ def test_half_is_as_good_as_is_said(loader, name):
     ("options", "tiling"),
     [
         ({"placement": "attention"}, "SUPPORTED"),
-        ({"transition": "none"}, "SUPPORTED"),
-        ({"scan_order": "hilbert"}, "DISCOURAGED"),
+        ({"recurrence": {"transition": "none"}}, "SUPPORTED"),
+        ({"recurrence": {"scan_order": "hilbert"}}, "DISCOURAGED"),
         ({"mixer": "fnet"}, "DISCOURAGED"),
     ],
 )

@@ -102,7 +102,7 @@ def training_options(images: Path, iterations: int, save_every: int) -> dict[str
             "d_state": 2,
             "split_size": [4, 8],
             "drop_path_rate": 0.1,
-            "categories": "gumbel",
+            "recurrence": {"categories": "gumbel"},
         },
         "train": {
             "total_iter": iterations,

@@ -13,7 +13,7 @@ import torch
 import yaml
 from conftest import environment, run, script, smooth_image
 
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch.base import CONFIG_KEY
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_rgb, write_image
@@ -75,7 +75,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, content, option_file)
 
 def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, option_file):
     """Without random numbers in the network, whose streams are each process's own, only rounding may differ."""
-    content["network_g"] |= {"drop_path_rate": 0.0, "categories": "argmax"}
+    content["network_g"] |= {"drop_path_rate": 0.0, "recurrence": {"categories": "argmax"}}
     # L1's gradient is a balance of signs, which Adam blows up to a full step where rounding tips it over zero.
     content["train"]["pixel_opt"] = {"type": "MSELoss"}
     file = option_file(content)
@@ -216,7 +216,7 @@ def test_fine_tuning_from_another_scale_loads_the_body(trained, content, option_
     start = torch.load(weights, weights_only=True)["params_ema"]
     tuned = torch.load(trained / "experiments/x4_loose/models/net_g_2.pth", weights_only=True)["params"]
     same = [name for name in start if start[name].shape == tuned[name].shape and name != CONFIG_KEY]
-    assert len(same) == len(start) - 3  # all but the head's weight and bias, and the configuration
+    assert len(same) == len(start) - 3  # all but the upsampler's weight and bias, and the configuration
     for name in same:
         torch.testing.assert_close(tuned[name], start[name], rtol=0, atol=1e-9)
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ def taught(tmp_path, content, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(5)
     teacher = create_model("fast", 2, **SMALL)
-    for parameter in teacher.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
+    with torch.no_grad():  # away from bilinear, but not so far that the target is clamped
+        for parameter in teacher.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.002)
     save_model(teacher, tmp_path / "teacher.safetensors")
     content["network_g"] = {"type": "LSM", "variant": "fast", **SMALL}
     content["path"] = {"pretrain_network_g": "teacher.safetensors"}
@@ -33,17 +35,18 @@ def taught(tmp_path, content, monkeypatch):
     return content, teacher.eval()
 
 
-def first_loss(caplog):
-    return float(re.search(r"iter +1/\S+  l_pix (\S+)", caplog.text)[1])
+def log_of(name):
+    """The log of a training in this folder; BasicSR's logger hands nothing on."""
+    return "".join(path.read_text() for path in sorted(Path("experiments", name).glob("train_*.log")))
 
 
-@pytest.mark.parametrize(("cache", "most"), [("made", 0.5 / 255), (None, 1e-6)])
-def test_the_target_is_what_the_teacher_makes(taught, option_file, caplog, images, cache, most):
-    """A network taught by itself has nothing to learn, but for the rounding of what is kept as PNG."""
+@pytest.mark.parametrize(("cache", "most"), [("made", 0.01), (None, 1e-6)])
+def test_the_target_is_what_the_teacher_makes(taught, option_file, images, cache, most):
+    """A network taught by itself has nothing to learn, but for the surroundings of a patch where whole images are kept."""
     content, teacher = taught
     content["train"]["teacher"]["cache"] = cache
     launch.train(option_file(content))
-    assert first_loss(caplog) <= most
+    assert float(re.search(r"iter +1/\S+  l_pix (\S+)", log_of("small"))[1]) <= most
     if cache:
         path = sorted(images.iterdir())[0]
         lq = torch.from_numpy(imresize(read_rgb(path)[:40, :44], 0.5)).permute(2, 0, 1)[None] / 255
@@ -52,14 +55,14 @@ def test_the_target_is_what_the_teacher_makes(taught, option_file, caplog, image
         assert np.abs(read_rgb(f"made/{path.stem}.png") - expected).max() <= 0.51
 
 
-def test_the_teachers_share_falls_along_the_training(taught, option_file, caplog):
+def test_the_teachers_share_falls_along_the_training(taught, option_file):
     content, _ = taught
     content["train"]["optim_g"]["lr"] = 1e-12
     content["train"]["teacher"] |= {"weight": 1.0, "final_weight": 0.0}
     content["train"]["total_iter"] = 4
     content["datasets"]["train"] |= {"batch_size": 5, "use_shuffle": False, "gt_size": 40}
     launch.train(option_file(content))
-    values = [float(value) for value in re.findall(r"l_pix (\S+)", caplog.text)]
+    values = [float(value) for value in re.findall(r"l_pix (\S+)", log_of("small"))]
     assert values[0] < 1e-6
     assert np.allclose(np.diff(values), values[1], rtol=0.1)  # the same images, a share more of the truth each time
 
@@ -68,8 +71,8 @@ def test_a_folder_of_another_teacher_is_refused(taught, option_file):
     content, _ = taught
     content["train"]["teacher"]["cache"] = "made"
     launch.train(option_file(content))
-    note = json.loads(open("made/teacher.json").read())
-    open("made/teacher.json", "w").write(json.dumps(note | {"teacher": "0" * 64}))
+    note = json.loads(Path("made/teacher.json").read_text())
+    Path("made/teacher.json").write_text(json.dumps(note | {"teacher": "0" * 64}))
     content["name"] = "other"
     with pytest.raises(OptionError, match="another teacher"):
         launch.train(option_file(content))
@@ -118,14 +121,14 @@ def assert_equal(a, b):
         assert a == b
 
 
-def test_a_budget_of_hours_ends_a_training_and_its_cosine(taught, option_file, caplog):
+def test_a_budget_of_hours_ends_a_training_and_its_cosine(taught, option_file):
     content, _ = taught
     content["train"] |= {"total_iter": None, "budget_hours": 0.5 / 3600}
     launch.train(option_file(content))
-    rates = [float(rate) for rate in re.findall(r"lr (\S+)", caplog.text)]
+    rates = [float(rate) for rate in re.findall(r"lr (\S+)", log_of("small"))]
     assert rates == sorted(rates, reverse=True) and rates[-1] < 0.3 * rates[0]
-    assert "Training done" in caplog.text
-    state = sorted(p for p in __import__("pathlib").Path("experiments/small/training_states").glob("*.state"))[-1]
+    assert "Training done" in log_of("small")
+    state = max(Path("experiments/small/training_states").glob("*.state"))
     assert torch.load(state)["spent"] >= 0.5
 
 

@@ -23,7 +23,7 @@ def test_files_are_small_and_say_where_they_come_from(name):
     assert header["licence"] == "Apache-2.0"
     config = load_model(name).config
     assert name == f"tiny-{config.purpose.replace('×', 'x')}"
-    assert config.recurrence == "paper"
+    assert config.recurrence.mode == "paper"
 
 
 @pytest.mark.parametrize(("name", "gain"), [("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5)])

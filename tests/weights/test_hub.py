@@ -121,7 +121,7 @@ def test_official_checkpoints_have_names(hub, tmp_path):
             torch.save({"params": official_state(small()), "params_ema": official_state(model)}, tmp_path / "a.pth")
             hub.add(place.repository, place.file, (tmp_path / "a.pth").read_bytes())
             loaded = load_model(name)
-            assert loaded.config.recurrence == "official"
+            assert loaded.config.recurrence.mode == "official"
             assert same(loaded, model)
     assert OFFICIAL["official/base-x3"].file == "train_LSM_SR_x3_finetune/models/net_g_best.pth"
     assert OFFICIAL["official/s-x4"].file == "train_LSM_S_SR_x4_finetune/models/net_g_best.pth"
@@ -132,7 +132,7 @@ def test_official_checkpoints_have_names(hub, tmp_path):
 
 @torch.no_grad()
 def test_a_network_goes_up_and_comes_down(hub):
-    model = small(scan_order="snake")
+    model = small(recurrence={"scan_order": "snake"})
     address = push_to_hub(model, "me/mine", metadata={"licence": "CC0-1.0", "training_set": "noise"}, token="hf_x")
     assert address.endswith("/me/mine/commit/" + "c" * 40)
     files = hub.repositories["me/mine"]["main"]
@@ -161,7 +161,7 @@ def test_a_folder_of_the_hubs_layout(tmp_path):
     save_pretrained(model, tmp_path / "mine")
     loaded = from_pretrained(tmp_path / "mine")
     assert loaded.config == model.config and same(loaded, model)
-    assert from_pretrained(tmp_path / "mine", recurrence="paper").config.recurrence == "paper"
+    assert from_pretrained(tmp_path / "mine", recurrence="paper").config.recurrence.mode == "paper"
 
 
 @pytest.mark.parametrize("source", ["noname", "a/b/c", "a b/c"])

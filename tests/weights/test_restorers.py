@@ -10,7 +10,7 @@ from lsm.weights.convert import convert
 from lsm.weights.detect import detect_config
 from lsm.weights.share import write_card
 
-SMALL = {"embed_dim": 16, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8), "start": "random"}
+SMALL = {"embed_dim": 16, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8), "init": "random"}
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2])
