@@ -40,9 +40,9 @@ def log_of(name):
     return "".join(path.read_text() for path in sorted(Path("experiments", name).glob("train_*.log")))
 
 
-@pytest.mark.parametrize(("cache", "most"), [("made", 0.01), (None, 1e-6)])
+@pytest.mark.parametrize(("cache", "most"), [("made", 0.03), (None, 1e-6)])
 def test_the_target_is_what_the_teacher_makes(taught, option_file, images, cache, most):
-    """A network taught by itself has nothing to learn, but for the surroundings of a patch where whole images are kept."""
+    """A network taught by itself has nothing to learn; where whole images are kept, but for what surrounds a patch."""
     content, teacher = taught
     content["train"]["teacher"]["cache"] = cache
     launch.train(option_file(content))
