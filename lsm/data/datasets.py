@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsm.errors import InputError, OptionError, unknown_name
-from lsm.image.encode import EXTENSIONS
+from lsm.image.formats import EXTENSIONS
 
 ALIASES = {
     "Set5": ("set5",),

@@ -13,6 +13,7 @@ from lsm.batch.plan import Naming, plan
 from lsm.batch.run import Watcher, upscale_files
 from lsm.errors import InputError
 from lsm.image.io import MAX_PIXELS, read_image, write_image
+from lsm.image.metadata import Metadata
 from lsm.image.pixels import ImageData, to_depth
 from lsm.image.resample import resized
 from lsm.inference.models import open_network, weights_for
@@ -115,7 +116,7 @@ def write_previews(source: Path, result: Path, folder: Path) -> tuple[Path, Path
     size = max(1, round(height * shrink)), max(1, round(width * shrink))
     paths = folder / "bicubic.preview.png", folder / "lsm.preview.png"
     for image, path in zip((read_image(source, max_pixels=2**62), large), paths, strict=True):
-        write_image(path, ImageData(_shown(image.pixels, *size), image.icc_profile))
+        write_image(path, ImageData(_shown(image.pixels, *size), Metadata(icc_profile=image.metadata.icc_profile)))
     return paths
 
 
