@@ -34,7 +34,9 @@ def check_fits(form: Format, height: int, width: int, has_alpha: bool) -> None:
         InputError: With what to choose instead.
     """
     if max(height, width) > form.longest_side:
-        raise InputError(f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; write PNG.")
+        raise InputError(
+            f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; write PNG."
+        )
     if has_alpha and not form.alpha:
         raise InputError(f"{form.name} holds no transparency; write PNG, or drop the transparency.")
 

@@ -48,9 +48,10 @@ EXTENSIONS = {
     ".bmp": BMP,
 }  # fmt: skip
 """Endings of the files that are written."""
-READ_ONLY = frozenset(
-    ".apng .avif .gif .heic .heif .hif .ico .j2c .j2k .jp2 .jpc .jpf .jpx .jxl .pbm .pgm .pnm .ppm .tga".split()
-)
+READ_ONLY = frozenset({
+    ".apng", ".avif", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx", ".jxl",
+    ".pbm", ".pgm", ".pnm", ".ppm", ".tga",
+})  # fmt: skip
 """Endings of the files that are read but not written."""
 READABLE = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC, JPEG XL, JPEG 2000, PPM, TGA or ICO"
 
@@ -63,12 +64,16 @@ _MAGIC = {
 _OTHERS = {
     b"%PDF": "a PDF document", b"%!PS": "a PostScript document", b"8BPS": "a Photoshop document",
     b"\x76\x2f\x31\x01": "an OpenEXR image", b"#?RADIANCE": "a Radiance HDR image", b"DDS ": "a DDS texture",
-    b"<svg": "an SVG drawing", b"<?xml": "an XML document, such as SVG", b"<!DOCTYPE": "a web page", b"<html": "a web page",
+    b"<svg": "an SVG drawing", b"<?xml": "an XML document, such as SVG", b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
     b"PK\3\4": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"\x1aE\xdf\xa3": "a Matroska or WebM video",
     b"FUJIFILMCCD-RAW": "a camera's raw file", b"version https://git-lfs": "a pointer of Git LFS, not the file itself",
 }  # fmt: skip
 """What else may bear an image's name, so that the refusal can say what the file is."""
-_AVIF_BRANDS, _HEIF_BRANDS = {b"avif", b"avis"}, {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF_BRANDS, _HEIF_BRANDS = (
+    {b"avif", b"avis"},
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"},
+)
 
 
 def format_of(path: Path | RemotePath) -> Format:

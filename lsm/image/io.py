@@ -30,8 +30,8 @@ from lsm.image.plugins import jxl_size
 from lsm.image.remote import AnyPath, RemotePath, any_path
 
 __all__ = [
-    "MAX_PIXELS", "OutputExistsError", "has_alpha", "is_image_name", "printable", "read_image", "read_pages", "read_rgb",
-    "write_image", "write_pages",
+    "MAX_PIXELS", "OutputExistsError", "has_alpha", "is_image_name", "printable", "read_image", "read_pages",
+    "read_rgb", "write_image", "write_pages",
 ]  # fmt: skip
 
 

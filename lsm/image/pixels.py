@@ -111,8 +111,8 @@ def check_pixels(pixels: np.ndarray) -> None:
     good = pixels.ndim == 3 and pixels.shape[2] in MODES and min(pixels.shape) >= 1
     if not good or pixels.dtype not in DTYPES:
         raise InputError(
-            f"An image must be a uint8 or uint16 array, or one of float32 in [0, 1], of shape (H, W) or (H, W, 1 to 4), "
-            f"not {pixels.dtype} of shape {pixels.shape}."
+            f"An image must be an array of uint8 or uint16, or of float32 in [0, 1], of shape (H, W) or "
+            f"(H, W, 1 to 4), not {pixels.dtype} of shape {pixels.shape}."
         )
 
 

@@ -39,10 +39,14 @@ def deep_heif(data: bytes) -> np.ndarray | None:
     from pillow_heif import open_heif
 
     image: Any = open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
-    if image.info.get("bit_depth", 8) <= 8:
+    bits = int(image.info.get("bit_depth", 8))
+    if bits <= 8:
         return None
-    pixels = np.asarray(image)
-    return pixels.reshape(*pixels.shape[:2], -1) if pixels.dtype == np.uint16 else None
+    shifted = np.asarray(image)  # to the upper of 16 bits, with zeros below
+    if shifted.dtype != np.uint16:
+        return None
+    white = (2**bits - 1) << (16 - bits)
+    return np.rint(shifted.reshape(*shifted.shape[:2], -1) * (65535 / white)).astype(np.uint16)
 
 
 def jxl_size(data: bytes) -> tuple[int, int]:

@@ -69,7 +69,7 @@ def fill_hidden_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _mix_faint_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Mix each faint pixel's colour, in the measure of its faintness, with its neighbourhood's mean weighed by alpha."""
+    """Mix each faint pixel's colour, the fainter the more, with its neighbourhood's mean weighed by alpha."""
     opacity = (alpha / np.float32(peak(alpha.dtype))).astype(np.float32)
     faint = (opacity > 0) & (opacity < TRUSTED_ALPHA)
     if not faint.any():
@@ -80,7 +80,7 @@ def _mix_faint_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     weighed = np.dstack([own * opacity[..., None], opacity])
     sums = cv2.GaussianBlur(weighed, (_REACH, _REACH), 0, borderType=cv2.BORDER_REPLICATE)
     mean = sums[..., :-1] / np.maximum(sums[..., -1:], np.float32(1e-12))
-    trust = (opacity[faint] / np.float32(TRUSTED_ALPHA))[:, None]
+    trust = (opacity[faint] / np.float32(TRUSTED_ALPHA))[:, None] ** 2
     mixed = trust * own[faint] + (1 - trust) * mean[faint]
     result = colour.copy()
     result[faint] = mixed if colour.dtype.kind == "f" else np.rint(mixed)

@@ -7,7 +7,9 @@ right; where it lacks the decompressor (LZW), OpenCV reads.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,7 @@ def decode_pages(data: bytes, max_pixels: int) -> Iterator[ImageData]:
     try:
         file = tifffile.TiffFile(io.BytesIO(data))
     except tifffile.TiffFileError:  # Pillow may know better
-        yield _by_pillow(data, 0, max_pixels, None, 1)
+        yield _by_pillow(data, max_pixels, None, 1)
         return
     with file:
         numbers = _numbers_of_images(file)
@@ -58,7 +60,7 @@ def decode_pages(data: bytes, max_pixels: int) -> Iterator[ImageData]:
             if _is_for_tifffile(page):
                 yield _by_tifffile(page, data, max_pixels, len(numbers))
             else:
-                yield _by_pillow(data, number, max_pixels, page, len(numbers))
+                yield _by_pillow(data, max_pixels, page, len(numbers))
 
 
 def _numbers_of_images(file: Any) -> list[int]:
@@ -82,29 +84,35 @@ def _is_for_tifffile(page: Any) -> bool:
     if numbers not in (_UNSIGNED, _UNDEFINED) or bits not in (1, 2, 4, 8, 16):
         kind = {1: "integers", 2: "signed integers", 3: "floats", 5: "complex integers", 6: "complex numbers"}
         raise InputError(
-            f"holds {bits}-bit {kind.get(numbers, 'numbers')} of kind {getattr(page.photometric, 'name', '?')}; of grey "
-            f"and RGB, integers of up to 8 and of 16 bits and floats can be read."
+            f"holds {bits}-bit {kind.get(numbers, 'numbers')} of kind {getattr(page.photometric, 'name', '?')}; of "
+            f"grey and RGB, integers of up to 8 and of 16 bits and floats can be read."
         )
     return False
 
 
-def _by_pillow(data: bytes, number: int, max_pixels: int, page: Any, frames: int) -> ImageData:
+def _by_pillow(data: bytes, max_pixels: int, page: Any, frames: int) -> ImageData:
     """Decode a page of 8 bits; Pillow turns it upright itself."""
     try:
-        image = Image.open(io.BytesIO(data), formats=("TIFF",))
+        image = Image.open(io.BytesIO(data if page is None else _from_page(data, page.offset)), formats=("TIFF",))
     except Image.UnidentifiedImageError as error:
         if page is None:
             raise
         what = f"{getattr(page.photometric, 'name', '?')} data packed by {getattr(page.compression, 'name', '?')}"
         raise InputError(f"holds {page.bitspersample}-bit {what}, which cannot be read, or is damaged.") from error
     with image:
-        if number:
-            image.seek(number)
         check_size(image.width, image.height, max_pixels)
         source = exif_of_tiff(data, page.offset) if page is not None else exif_of(image)
         image.load()
         pixels, profile = plain_pixels(image)
     return ImageData(pixels, _metadata(source, profile, pixels.shape[2]), frames=frames)
+
+
+def _from_page(data: bytes, offset: int) -> bytes:
+    """Return a TIFF that begins with the page at `offset`, since Pillow opens none whose first page it cannot read."""
+    order = "<" if data[:2] == b"II" else ">"
+    if data[2:4] in (b"+\0", b"\0+"):  # BigTIFF
+        return data[:8] + struct.pack(f"{order}Q", offset) + data[16:]
+    return data[:4] + struct.pack(f"{order}I", offset) + data[8:]
 
 
 def _metadata(source: Image.Exif, profile: Any, channels: int) -> Metadata:
@@ -121,8 +129,6 @@ def _metadata(source: Image.Exif, profile: Any, channels: int) -> Metadata:
 
 def _by_tifffile(page: Any, data: bytes, max_pixels: int, frames: int) -> ImageData:
     """Decode a page of 16 bits or of floats."""
-    from dataclasses import replace
-
     _check_layout(page, max_pixels)
     _check_segments(page, data)
     stored, bounds = _pixels(page, data), None

@@ -43,7 +43,8 @@ def write_tiff(file: BinaryIO, images: Iterable[ImageData], pages: int = 1) -> N
 
 
 def _write_page(writer: Any, image: ImageData, block: Image.Exif, big: bool) -> None:
-    pixels, metadata, channels = image.pixels, image.metadata, image.pixels.shape[2]
+    metadata, channels = image.metadata, image.pixels.shape[2]
+    pixels = _to_stated_range(image)
     directories = [stand_in for tag, stand_in in _STAND_IN.items() if block.get_ifd(tag)]
     writer.write(
         pixels[..., 0] if channels == 1 else pixels,
@@ -61,8 +62,18 @@ def _write_page(writer: Any, image: ImageData, block: Image.Exif, big: bool) -> 
     )
 
 
+def _to_stated_range(image: ImageData) -> np.ndarray:
+    """Return the pixels, of floats with black and white as the input's tags state them."""
+    if image.pixels.dtype != np.float32 or image.metadata.sample_range is None:
+        return image.pixels
+    low, high = image.metadata.sample_range
+    pixels, colours = image.pixels.copy(), image.colour.shape[2]
+    pixels[..., :colours] = pixels[..., :colours] * np.float32(high - low) + np.float32(low)
+    return pixels
+
+
 def _plain_tags(image: ImageData, block: Image.Exif) -> list[tuple[int, str, int, Any, bool]]:
-    """Return what tifffile takes as further tags: those of EXIF's first directory, XMP, IPTC, and the range of floats."""
+    """Return the further tags: those of EXIF's first directory, XMP, IPTC, and the range of floats."""
     tags: list[tuple[int, str, int, Any, bool]] = []
     for tag, value in block.items():
         if isinstance(value, str):
@@ -88,7 +99,7 @@ def _add_directories(file: BinaryIO, blocks: list[Image.Exif]) -> None:
 
     if not any(block.get_ifd(tag) for block in blocks for tag in _STAND_IN):
         return
-    file.flush()
+    file.seek(0)  # where tifffile takes the beginning to be
     entries = []
     with tifffile.TiffFile(file) as tiff:
         order, pointer = tiff.byteorder, "Q" if tiff.is_bigtiff else "I"

@@ -14,8 +14,8 @@ from lsm.batch import run as batch
 from lsm.batch.plan import Job
 from lsm.batch.run import Watcher, upscale_files
 from lsm.errors import CheckpointError, InputError
-from lsm.image.io import read_image, write_image
 from lsm.image.exif import PROCESSING_SOFTWARE
+from lsm.image.io import read_image, write_image
 from lsm.image.pixels import ImageData
 from lsm.inference.upscaler import Upscaler
 

@@ -1,5 +1,6 @@
-"""The small files of every kind that the tests of reading and writing share."""
+"""What the tests of image files share."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,12 +11,12 @@ import pytest
 
 @pytest.fixture
 def exiftool():
-    """Return a reader of one tag of a file by exiftool, which shares no code with what wrote the file."""
+    """Return a reader of a file's tags by exiftool, which shares no code with what wrote the file."""
     if shutil.which("exiftool") is None:
         pytest.skip("exiftool is not installed (Debian: libimage-exiftool-perl)")
 
-    def read(path: Path, tag: str) -> str:
-        run = subprocess.run(["exiftool", "-s3", f"-{tag}", os.fspath(path)], capture_output=True, text=True, check=True)
-        return run.stdout.strip()
+    def read(path: Path) -> dict[str, object]:
+        run = subprocess.run(["exiftool", "-j", "-G1", os.fspath(path)], capture_output=True, text=True, check=True)
+        return json.loads(run.stdout)[0]
 
     return read

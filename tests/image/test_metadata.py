@@ -2,13 +2,13 @@
 
 import io
 import struct
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
+from PIL.TiffImagePlugin import IFDRational
 
 from lsm.image.exif import EXIF_IFD, GPS_IFD
 from lsm.image.io import read_image, write_image
@@ -16,8 +16,9 @@ from lsm.image.jpeg import iptc_segment
 from lsm.image.xmp import kept_xmp
 
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"
- tiff:ImageWidth="16"><dc:title><rdf:Alt><rdf:li xml:lang="x-default">A title</rdf:li></rdf:Alt></dc:title>
+<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+ tiff:Orientation="6" tiff:ImageWidth="16">
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A title</rdf:li></rdf:Alt></dc:title>
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
 TITLE, RATING, XP_TITLE, LENS, MAKER_NOTE = 0x010E, 0x4746, 0x9C9B, 0xA434, 0x927C
 IIM = b"\x1c\x02\x78" + struct.pack(">H", 9) + b"A caption"
@@ -32,11 +33,13 @@ def photo(tmp_path: Path) -> Path:
     exif[XP_TITLE] = "Alter Hof".encode("utf-16-le") + b"\0\0"
     exif[0x011A], exif[0x011B], exif[0x0128] = 300.0, 300.0, 2
     exif.get_ifd(EXIF_IFD).update({0x9003: "2020:01:02 03:04:05", LENS: "EF50mm", MAKER_NOTE: b"offsets"})
-    exif.get_ifd(EXIF_IFD)[0x829A] = Fraction(1, 250)
+    exif.get_ifd(EXIF_IFD)[0x829A] = IFDRational(1, 250)
     exif.get_ifd(GPS_IFD).update({1: "N", 2: (48.0, 8.0, 15.5), 3: "E", 4: (11.0, 34.0, 30.0)})
     path = tmp_path / "photo.jpg"
     extra = iptc_segment(IIM)
-    Image.fromarray(PIXELS).save(path, exif=exif, xmp=XMP, comment=b"A comment", quality=90, extra=extra, dpi=(300, 300))
+    Image.fromarray(PIXELS).save(
+        path, exif=exif, xmp=XMP, comment=b"A comment", quality=90, extra=extra, dpi=(300, 300)
+    )
     return path
 
 
@@ -64,20 +67,21 @@ def test_a_photos_exif_and_gps_survive(photo: Path, extension: str) -> None:
 def test_exiftool_reads_what_survived(photo: Path, extension: str, exiftool) -> None:
     target, _ = copied(photo, extension)
     expected = {
-        "LensModel": "EF50mm",
-        "XPTitle": "Alter Hof",
-        "Rating": "5",
-        "EXIF:ImageDescription": "A house",
-        "GPSPosition": "48 deg 8' 15.50\" N, 11 deg 34' 30.00\" E",
+        "ExifIFD:LensModel": "EF50mm",
+        "ExifIFD:ExposureTime": "1/250",
+        "IFD0:XPTitle": "Alter Hof",
+        "IFD0:Rating": 5,
+        "IFD0:ImageDescription": "A house",
+        "IFD0:XResolution": 300,
+        "Composite:GPSPosition": "48 deg 8' 15.50\" N, 11 deg 34' 30.00\" E",
         "XMP-dc:Title": "A title",
-        "ExposureTime": "1/250",
-        "Warning": "",
-        "IFD0:XResolution": "300",
-        "XMP-tiff:ImageWidth": "",
+        "XMP-tiff:ImageWidth": None,
+        "ExifTool:Warning": None,
     }
     if extension in ("jpg", "tif"):
         expected["IPTC:Caption-Abstract"] = "A caption"
-    assert {tag: exiftool(target, tag) for tag in expected} == expected
+    found = exiftool(target)
+    assert {tag: found.get(tag) for tag in expected} == expected
 
 
 def test_what_a_format_cannot_hold_is_named_in_one_line(photo: Path) -> None:
