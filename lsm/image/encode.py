@@ -38,7 +38,7 @@ def check_fits(form: Format, height: int, width: int, has_alpha: bool) -> None:
             f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; write PNG."
         )
     if has_alpha and not form.alpha:
-        raise InputError(f"{form.name} holds no transparency; write PNG, or drop the transparency.")
+        raise InputError(f"{form.name} holds no transparency; use `ext` png, or `alpha` drop.")
 
 
 def encode(image: ImageData, form: Format, file: BinaryIO) -> list[str]:

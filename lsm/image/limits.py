@@ -24,7 +24,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise InputError(
             f"{width}×{height} is {width * height / 1e6:.0f} megapixels, more than the limit of {max_pixels / 1e6:.0f} "
-            f"that guards against decompression bombs; raise the limit if the file is trusted."
+            f"that guards against decompression bombs; raise `max_pixels` if the file is trusted."
         )
 
 
