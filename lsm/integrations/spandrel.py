@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ID = "LSM"
 
+_RECURRENT = "layers.0.blocks.1.lru.lru_core.nu_log"
+"""The official name that no other network has: the decays of the first recurrent unit."""
+
 
 def install(registry: ArchRegistry | None = None) -> None:
     """Register LSM with spandrel's `ModelLoader`, our files and official ones; calling it again changes nothing.
@@ -42,10 +45,14 @@ def install(registry: ArchRegistry | None = None) -> None:
 
 
 def detect(state: dict[str, Any]) -> bool:
-    """Return whether a state dict is LSM's, in our names or in the official ones."""
+    """Return whether a state dict is LSM's, in our names or in the official ones.
+
+    DAT and RGT have nearly all official names; the recurrent unit in every second block is LSM's alone. Files in our
+    names carry their configuration.
+    """
     if is_official(state):
-        return "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight" in state and "before_RG.1.weight" in state
-    return CONFIG_KEY in state and "shallow.weight" in state and "groups.0.blocks.0.gamma" in state
+        return _RECURRENT in state and "before_RG.1.weight" in state
+    return CONFIG_KEY in state and "shallow.weight" in state
 
 
 def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]:
