@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsm.arch import LSMConfig, Network
 from lsm.arch.base import CONFIG_KEY
+from lsm.arch.convolutional_config import ConvolutionalConfig
 from lsm.errors import needs_extra
 from lsm.weights import build
 from lsm.weights.keys import is_official
@@ -68,12 +69,7 @@ def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]
         model.state_dict(),
         architecture=architecture,
         purpose="SR" if config.task == "sr" else "Restoration",
-        tags=[
-            f"{config.embed_dim}dim",
-            f"{len(config.depths)}x{max(config.depths)}",
-            config.recurrence.mode,
-            config.task,
-        ],
+        tags=[f"{config.embed_dim}dim", _depth(config), config.recurrence.mode, config.task],
         # Measured with tiny-x4 on Set5: in float16 a value is off by 0.002 at most, half a step of 8 bits, in bfloat16
         # by 0.012. The scan computes in float32 in any case.
         supports_half=True,
@@ -86,11 +82,20 @@ def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]
     )
 
 
-def looks_at_whole_image(config: LSMConfig) -> bool:
+def _depth(config: LSMConfig | ConvolutionalConfig) -> str:
+    """Write how many blocks a network has."""
+    if isinstance(config, ConvolutionalConfig):
+        return f"{config.blocks} blocks"
+    return f"{len(config.depths)}x{max(config.depths)}"
+
+
+def looks_at_whole_image(config: LSMConfig | ConvolutionalConfig) -> bool:
     """Return whether distant pixels matter: through a recurrence along the image or another global mixer.
 
     In `official` recurrence the recurrence runs over the images of a batch, of which there is one.
     """
+    if isinstance(config, ConvolutionalConfig):
+        return bool(config.context_after) and config.recurrence.transition != "none"
     if config.placement == "attention" or config.mixer == "attention" or config.recurrence.mode == "official":
         return False
     return config.mixer != "cml" or config.recurrence.transition != "none"

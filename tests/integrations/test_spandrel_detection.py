@@ -11,7 +11,7 @@ from torch import nn
 
 from lsm import load_model
 from lsm.arch import PRESETS, create_model
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch.base import CONFIG_KEY
 from lsm.weights.keys import to_official
 
 spandrel = pytest.importorskip("spandrel")
