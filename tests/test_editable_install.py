@@ -36,7 +36,9 @@ def test_it_is_a_path_and_no_hook(installed):
 
 def test_a_clone_beside_python_does_not_hide_the_package(installed):
     clone, packages = installed
-    code = f"import site; site.addsitedir({str(packages)!r}); import importlib.util as i; print(i.find_spec('lsm').origin)"
+    code = (
+        f"import site; site.addsitedir({str(packages)!r}); import importlib.util as i; print(i.find_spec('lsm').origin)"
+    )
     command = [sys.executable, "-S", "-c", code]  # the folder it runs in comes first on the path
     found = subprocess.run(command, cwd=clone.parent, check=True, capture_output=True, text=True, env={}).stdout
     assert Path(found.strip()).resolve() == clone / "lsm/__init__.py"

@@ -68,7 +68,9 @@ def upscale(page, path, folder):
     page.set_input_files("#file", path)
     page.wait_for_function("!document.querySelector('#start').disabled")
     page.click("#start")
-    page.wait_for_function("/done in|could not|rror/.test(document.querySelector('#message').textContent)", timeout=120_000)
+    page.wait_for_function(
+        "/done in|could not|rror/.test(document.querySelector('#message').textContent)", timeout=120_000
+    )
     said = page.inner_text("#message")
     assert "done in" in said
     with page.expect_download() as download:

@@ -18,7 +18,12 @@ spandrel = pytest.importorskip("spandrel")
 from lsm.integrations.spandrel import ID, detect, install  # noqa: E402
 
 REQUIRED = {
-    "AuraSR": {"dim": 8, "image_size": 32, "input_image_size": 16, "style_network": {"dim_in": 8, "dim_out": 16, "depth": 1}},
+    "AuraSR": {
+        "dim": 8,
+        "image_size": 32,
+        "input_image_size": 16,
+        "style_network": {"dim_in": 8, "dim_out": 16, "depth": 1},
+    },
     "MMRealSR": {"num_in_ch": 3, "num_out_ch": 3},
     "SAFMN": {"dim": 8},
     "SAFMNBCIE": {"dim": 8},

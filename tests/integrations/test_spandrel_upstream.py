@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from lsm.weights import build, load_model
 
 spandrel = pytest.importorskip("spandrel")
-import spandrel.architectures  # noqa: E402
 
 PROPOSAL = Path(__file__).parents[2] / "integrations/spandrel"
 
@@ -21,13 +20,14 @@ PROPOSAL = Path(__file__).parents[2] / "integrations/spandrel"
 @pytest.fixture(scope="module")
 def upstream():
     """The proposed architecture, where it would stand in spandrel."""
-    path = spandrel.architectures.__path__
+    architectures = importlib.import_module("spandrel.architectures")
+    path = architectures.__path__
     path.append(str(PROPOSAL / "libs/spandrel/spandrel/architectures"))
     yield importlib.import_module("spandrel.architectures.LSM")
     path.pop()
     for name in [name for name in sys.modules if name.startswith("spandrel.architectures.LSM")]:
         del sys.modules[name]
-    del spandrel.architectures.LSM
+    del architectures.LSM
 
 
 @torch.no_grad()
@@ -36,9 +36,8 @@ def test_published_files_load_and_give_what_our_network_gives(upstream, shared, 
     path = shared / "fixtures" / f"released_{name}.pth"
     state = spandrel.canonicalize_state_dict(torch.load(path, weights_only=True))
     registry = spandrel.ArchRegistry()
-    support = spandrel.ArchSupport.from_architecture
-    registry.add(*spandrel.MAIN_REGISTRY.architectures("insertion")) if "LSM" not in spandrel.MAIN_REGISTRY else None
-    registry.add(support(upstream.LSMArch(), before=tuple(s.architecture.id for s in registry)))
+    registry.add(*(support for support in spandrel.MAIN_REGISTRY if support.architecture.id != "LSM"))
+    registry.add(spandrel.ArchSupport.from_architecture(upstream.LSMArch(), before=("RGT",)))
     loaded = spandrel.ModelLoader(registry=registry).load_from_state_dict(dict(state))
     assert isinstance(loaded.model, upstream.LSM)
     ours = load_model(path).sample_categories(False)
@@ -67,9 +66,8 @@ def _same_hyperparameters(arch, *builders):
     for builder in builders:
         model = builder()
         loaded = arch.load(model.state_dict()).model
-        assert {name: getattr(loaded, "hyperparameters").get(name, "default") for name in model.hyperparameters} == {
-            name: tuple(value) if isinstance(value, list) else value for name, value in model.hyperparameters.items()
-        }
+        given = {name: loaded.hyperparameters[name] for name in model.hyperparameters}
+        assert given == model.hyperparameters
 
 
 def _any_size(descriptor):

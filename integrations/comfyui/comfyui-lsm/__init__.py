@@ -21,7 +21,7 @@ class UpscaleWithLSM:
     """Upscale images with a network of LSM, whole or in tiles, as `lsm.Upscaler` does."""
 
     CATEGORY = "image/upscaling"
-    DESCRIPTION = "Upscales with an LSM network. Whole images give the best result; tile 0 keeps them whole if possible."
+    DESCRIPTION = "Upscales with an LSM network, whole (tile 0, if memory allows) or in tiles."
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "upscale"
 
@@ -66,8 +66,11 @@ def _progress(images: int) -> Any:
     except ImportError:
         return lambda index: None
     bar = ProgressBar(images)
-    return lambda index: lambda done, total: bar.update_absolute(
-        index * total + done, images * total  # images of a batch have one size
+    return lambda index: (
+        lambda done, total: bar.update_absolute(
+            index * total + done,
+            images * total,  # images of a batch have one size
+        )
     )
 
 

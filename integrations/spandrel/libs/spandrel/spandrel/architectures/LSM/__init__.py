@@ -1,8 +1,7 @@
 import math
 
-from typing_extensions import override
-
 from spandrel.util import KeyCondition, get_pixelshuffle_params, get_seq_len
+from typing_extensions import override
 
 from ...__helpers.model_descriptor import (
     Architecture,
@@ -111,4 +110,4 @@ class LSMArch(Architecture[LSM]):
         )
 
 
-__all__ = ["LSMArch", "LSM"]
+__all__ = ["LSM", "LSMArch"]

@@ -8,17 +8,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from einops import rearrange
 from einops.layers.torch import Rearrange
-from torch import Tensor
-
 from spandrel.util import store_hyperparameters
 from spandrel.util.timm import DropPath
+from torch import Tensor
 
 
 def to_image(tokens: Tensor, size: tuple[int, int]) -> Tensor:
