@@ -155,7 +155,7 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, dim * 3)
         self.proj = nn.Linear(dim, dim)
         self.get_v = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
-        pos_dim = dim // 2 // 4 // 4
+        pos_dim = max(dim // 2 // 4 // 4, 1)
         self.attns = nn.ModuleList(
             RectangleAttention(num_heads // 2, window, pos_dim)
             for window in ((h, w), (w, h))
