@@ -30,7 +30,9 @@ def check_type(owner: str, name: str, value: Any, expected: Any) -> None:
     kind = typing.get_origin(expected) or expected
     if kind is types.UnionType:
         if not isinstance(value, tuple(typing.get_origin(item) or item for item in typing.get_args(expected))):
-            raise OptionError(f"Option {name} of {owner} must be a name or a mapping of options, not {truncate_repr(value)}.")
+            raise OptionError(
+                f"Option {name} of {owner} must be a name or a mapping of options, not {truncate_repr(value)}."
+            )
         return
     if kind is dict:
         if not isinstance(value, Mapping):

@@ -119,7 +119,9 @@ class RecurrenceConfig:
         if isinstance(value, RecurrenceConfig):
             return value
         if not isinstance(value, (str, Mapping)):
-            raise OptionError(f"Option recurrence of LSM must be a name or a mapping of options, not {truncate_repr(value)}.")
+            raise OptionError(
+                f"Option recurrence of LSM must be a name or a mapping of options, not {truncate_repr(value)}."
+            )
         values = {**(defaults or {}), **({"mode": value} if isinstance(value, str) else value)}
         known = typing.get_type_hints(cls)
         for name, item in values.items():
