@@ -31,7 +31,9 @@ Output = Annotated[
     ),
 ]
 Fps = Annotated[str | None, typer.Option("--fps", help="Frames a second, for frames into a video: 25, 30000/1001.")]
-CodecName = Annotated[str, typer.Option("--codec", help="libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless) or prores_ks.")]
+CodecName = Annotated[
+    str, typer.Option("--codec", help="libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless) or prores_ks.")
+]
 Crf = Annotated[
     int | None, typer.Option("--crf", help="Constant quality, less is better.", show_default="18 for libx264")
 ]
@@ -92,9 +94,9 @@ def upscale_video(
     from lsm.inference.models import open_network, weights_for
     from lsm.inference.provenance import described
     from lsm.inference.upscaler import Upscaler
+    from lsm.video.containers import CONTAINERS, container_of
     from lsm.video.convert import upscale_video as convert
     from lsm.video.encoding import Encoding
-    from lsm.video.containers import CONTAINERS, container_of
     from lsm.video.sequence import find_frames, is_sequence
 
     if is_sequence(source) and fps is None:

@@ -1,4 +1,4 @@
-"""What lies beside the frames of a video: which of it another container can hold, and its packets at their new times."""
+"""What lies beside the frames of a video: what another container can hold of it, and its packets at new times."""
 
 from __future__ import annotations
 
@@ -228,4 +228,5 @@ def _audio_advice(target: Path, stream: Stream, one: Companion, audio: str) -> s
     if audio == "copy" and (others := _holding(stream, "audio")):
         instead += f", use the extension {' or '.join(others)}"
     verb = "copied into" if audio == "copy" else f"written as {audio} into"
-    return f"{printable(target)}: the audio ({one.codec}) cannot be {verb} {name}; {instead}, or leave it out (audio drop)."
+    what = f"{printable(target)}: the audio ({one.codec}) cannot be {verb} {name}"
+    return f"{what}; {instead}, or leave it out (audio drop)."

@@ -121,8 +121,8 @@ def _lost(encoding: Encoding, facts: Facts, pixel_format: str) -> list[str]:
         lines.append("transparency is lost; the codecs ffv1, prores_ks and libvpx-vp9 keep it.")
     if facts.light and not light_options(encoding.codec, facts.light):
         lines.append(
-            f"HDR mastering display and light level are lost, {encoding.codec} does not write them; libx265, libx264 and "
-            f"libsvtav1 do."
+            f"HDR mastering display and light level are lost, {encoding.codec} does not write them; libx265, "
+            f"libx264 and libsvtav1 do."
         )
     return lines
 

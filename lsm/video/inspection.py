@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -261,7 +262,7 @@ def _timed(
 
 
 def _track(stream: Stream, stamps: list[Stamp]) -> Track:
-    """Return the stamps of packets that are to be copied: by their time of decoding, which is the one that increases."""
+    """Return the stamps of packets to be copied: by their time of decoding, which is the one that increases."""
     fed = [Stamp(one.pts if one.dts is None else one.dts, None, one.duration) for one in stamps]
     durations = [one.duration for one in stamps if one.duration]
     time_base = stream.time_base or Fraction(1, 1000)
@@ -294,8 +295,8 @@ def _tell_damage(path: Path, reading: _Reading, index: int, times: list[int], ti
     damaged = [number for number in reading.damaged if not _starts_anew(packets, number, time_base)]
     if not damaged and not reading.concealed:
         return
-    usual = median(b - a for a, b in zip(times, times[1:], strict=False)) if len(times) > 1 else 1
-    missing = sum(max(0, round((b - a) / usual) - 1) for a, b in zip(times, times[1:], strict=False))
+    usual = median(b - a for a, b in itertools.pairwise(times)) if len(times) > 1 else 1
+    missing = sum(max(0, round((b - a) / usual) - 1) for a, b in itertools.pairwise(times))
     near = reading.concealed[0] if reading.concealed else min(damaged[0], len(times) - 1)
     log.warning(
         "%s is damaged, and taken as it is: %d packets with errors, %d frames patched up, %d frames missing, the first "
@@ -307,4 +308,4 @@ def _tell_damage(path: Path, reading: _Reading, index: int, times: list[int], ti
 def _starts_anew(packets: list[Stamp], number: int, time_base: Fraction) -> bool:
     """Tell whether the clock starts anew just after a packet: its error is the join, not damage."""
     near = [one.dts for one in packets[number : number + 4] if one.dts is not None]
-    return any(not 0 <= (b - a) * time_base <= _LONGEST_GAP for a, b in zip(near, near[1:], strict=False))
+    return any(not 0 <= (b - a) * time_base <= _LONGEST_GAP for a, b in itertools.pairwise(near))

@@ -1,4 +1,4 @@
-"""Static HDR metadata: the display on which a video was mastered, and how bright it becomes (SMPTE ST 2086, CTA-861.3)."""
+"""Static HDR metadata: the display on which a video was mastered (SMPTE ST 2086), its brightest light (CTA-861.3)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def light_options(codec: str, light: Light) -> dict[str, str]:
         if codec == "libsvtav1":
             points, ends = "{:.4f},{:.4f}", f"L({high:.4f},{low:.4f})"
         else:  # in steps of 0.00002, and of 0.0001 cd/m²
-            red, green, blue, white = (tuple(round(50000 * one) for one in point) for point in (red, green, blue, white))
+            red, green, blue, white = (
+                tuple(round(50000 * one) for one in point) for point in (red, green, blue, white)
+            )
             points, ends = "{},{}", f"L({round(10000 * high)},{round(10000 * low)})"
         named = {"G": green, "B": blue, "R": red, "WP": white}
         parts.append(f"{display}=" + "".join(f"{name}({points.format(*at)})" for name, at in named.items()) + ends)

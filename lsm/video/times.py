@@ -1,11 +1,13 @@
 """Whatever times a file states → when each frame and packet is shown, strictly increasing and from zero.
 
-Pure functions. Files state times that start anywhere (broadcast captures), below zero, start anew in the middle (captures
-that were joined), wrap at 2³³ (MPEG), or are not there at all (AVI); one rule covers them. All streams move together.
+Pure functions. Files state times that start anywhere (broadcast captures), below zero, start anew in the middle
+(captures that were joined), wrap at 2³³ (MPEG), or are not there at all (AVI); one rule covers them. All streams move
+together.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -95,7 +97,10 @@ def _complete(track: Track, wrap: int | None) -> list[int]:
     pts, dts = [stamp.pts for stamp in track.stamps], [stamp.dts for stamp in track.stamps]
     by_dts = _faults(dts) < _faults(pts)
     if by_dts and _faults([one for one in pts if one is not None]) == 0:  # right where they are, but some are missing
-        chosen, distance = [], next((p - d for p, d in zip(pts, dts, strict=True) if p is not None and d is not None), 0)
+        chosen, distance = (
+            [],
+            next((p - d for p, d in zip(pts, dts, strict=True) if p is not None and d is not None), 0),
+        )
         for p, d in zip(pts, dts, strict=True):
             distance = p - d if p is not None and d is not None else distance
             chosen.append(p if p is not None else None if d is None else d + distance)
@@ -112,9 +117,11 @@ def _complete(track: Track, wrap: int | None) -> list[int]:
             lost = -round((time - times[-1]) / wrap) * wrap
         time += lost
         following = chosen[index + 1] if index + 1 < len(chosen) else None
-        if times and following is not None and not times[-1] < time < following + lost:
-            if times[-1] < following + lost <= times[-1] + 3 * step:  # the next one goes on as if this were right
-                time = times[-1] + (following + lost - times[-1]) // 2
+        if times and following is not None:
+            following += lost
+            stray = not times[-1] < time < following
+            if stray and times[-1] < following <= times[-1] + 3 * step:  # the next goes on as if this one were right
+                time = times[-1] + (following - times[-1]) // 2
         times.append(time)
     return times
 
@@ -127,7 +134,7 @@ def _first_known(chosen: Sequence[int | None], step: int) -> int:
 def _faults(times: Sequence[int | None]) -> int:
     """Count what is missing and what does not increase."""
     known = [time for time in times if time is not None]
-    return len(times) - len(known) + sum(b <= a for a, b in zip(known, known[1:], strict=False))
+    return len(times) - len(known) + sum(b <= a for a, b in itertools.pairwise(known))
 
 
 def _parts(times: Sequence[int], track: Track, longest_gap: Fraction | None) -> list[int]:

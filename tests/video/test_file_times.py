@@ -1,5 +1,6 @@
-"""Files whose clocks start late, below zero or anew, wrap, or are not there: what another reader finds in the result."""
+"""Files whose clocks start late, below zero or anew, wrap, or are not there: what another reader finds then."""
 
+import itertools
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 av = pytest.importorskip("av", "18", reason="PyAV 18 (extra `video`) is not installed")
+
 
 from clips import Bicubic, images, probe, read_clip, write_clip  # noqa: E402
 
@@ -55,7 +57,9 @@ def wraps(folder: Path) -> Path:
 
 
 def below_zero(folder: Path) -> Path:
-    return write_clip(folder / "a.mkv", images(10), times=[-400 + 40 * i for i in range(10)], time_base=Fraction(1, 1000))
+    return write_clip(
+        folder / "a.mkv", images(10), times=[-400 + 40 * i for i in range(10)], time_base=Fraction(1, 1000)
+    )
 
 
 def no_pts(folder: Path) -> Path:
@@ -79,7 +83,7 @@ def test_frames_are_40_ms_apart_from_the_start(tmp_path, caplog, make, count, en
     source, target = make(tmp_path), tmp_path / f"b{ending}"
     assert upscale_video(VideoFile(source), target, Bicubic(), FAST).frames == count
     times = read_clip(target)[1]
-    steps = {round(1000 * (b - a)) for a, b in zip(times, times[1:], strict=False)}
+    steps = {round(1000 * (b - a)) for a, b in itertools.pairwise(times)}
     assert (len(times), steps) == (count, {40})
     assert times[0] < Fraction(7, 100)  # audio of 16 kHz has 64 ms before it
     assert not caplog.text
@@ -87,7 +91,7 @@ def test_frames_are_40_ms_apart_from_the_start(tmp_path, caplog, make, count, en
         assert container.duration / 1e6 == pytest.approx(count / 25, abs=0.16)  # audio of whole packets is longer
         if container.streams.audio:
             played = packet_times(target)
-            assert all(0.062 < b - a < 0.085 for a, b in zip(played, played[1:], strict=False))  # as long as the frames
+            assert all(0.062 < b - a < 0.085 for a, b in itertools.pairwise(played))  # as long as the frames
             assert len(played) == len(packet_times(source))
     assert shown(target) == pytest.approx([float(time) for time in times], abs=0.0011)
 
@@ -129,5 +133,5 @@ def test_odd_files(tmp_path, name, frames, seconds):
     report = upscale_video(VideoFile(CASES / name), tmp_path / "b.mkv", Bicubic(), FAST)
     times = shown(tmp_path / "b.mkv")
     assert report.frames == len(times) == frames
-    assert {round(b - a, 3) for a, b in zip(times, times[1:], strict=False)} == {0.04}
+    assert {round(b - a, 3) for a, b in itertools.pairwise(times)} == {0.04}
     assert float(probe(tmp_path / "b.mkv", "-show_format")["format"]["duration"]) == pytest.approx(seconds, abs=0.02)

@@ -1,5 +1,6 @@
 """Times of any file → strictly increasing times from zero: properties."""
 
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -57,9 +58,13 @@ def test_any_times_become_increasing_ones_from_zero(tracks, wrap, longest):
         assert len(times) == len(one.stamps)
         kept = [time for time in times if time is not None]
         assert bool(kept) == bool(times)
-        assert all(a < b for a, b in zip(kept, kept[1:], strict=False))
+        assert all(a < b for a, b in itertools.pairwise(kept))
     assert None not in made[0]
-    starts = [next(t for t in times if t is not None) * one.time_base for times, one in zip(made, tracks, strict=True) if times]
+    starts = [
+        next(t for t in times if t is not None) * one.time_base
+        for times, one in zip(made, tracks, strict=True)
+        if times
+    ]
     assert 0 <= min(starts, default=0) <= max(one.time_base for one in tracks)
 
 
@@ -120,7 +125,7 @@ def test_a_stream_that_would_fall_behind_loses_what_overlaps():
         own = made[1][70 * part : 70 * part + 70]
         first = next(i for i, time in enumerate(own) if time is not None)
         assert 0 <= own[first] - (90000 * part + 1920 * first) < 1920  # at most one packet late
-    assert all(b - a >= 1920 for a, b in zip(kept, kept[1:], strict=False))
+    assert all(b - a >= 1920 for a, b in itertools.pairwise(kept))
 
 
 def test_a_lead_in_stays_before_zero():

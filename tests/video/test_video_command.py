@@ -134,7 +134,10 @@ def test_damage_is_said(tmp_path, caplog):
         (["-o", "b.mp4", "--pixel-format", "nv12"], "pixel format of libx264"),
         (["-o", "b.mkv", "--codec", "ffv1", "--crf", "3"], "ffv1 takes none"),
         (["-o", "b.webm", "--audio", "drop"], "use another codec, or the extension .mkv"),
-        (["-o", "b.webm", "--codec", "libvpx-vp9"], "encode it anew (audio opus), use the extension .mp4 or .mov or .mkv"),
+        (
+            ["-o", "b.webm", "--codec", "libvpx-vp9"],
+            "encode it anew (audio opus), use the extension .mp4 or .mov or .mkv",
+        ),
         (["-o", "b.webm", "--codec", "libvpx-vp9", "--audio", "flac"], "cannot be written as flac into webm"),
         (["-o", "b.mp4", "--audio", "mp3"], "way with audio 'mp3'"),
         (["-o", "b.mp4", "--fps", "25"], "keeps its times"),
