@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -111,11 +112,17 @@ def denoise_file(
     )
 
 
-def _open_reader(source: Path, wave: Wave | None) -> soundfile.SoundFile:
-    """Open a file by what reads it."""
-    if source.suffix.lower() in SUFFIXES:
-        return DecodedAudio(source)
-    return load_library("soundfile").SoundFile(FinishedWave(source, wave) if wave and wave.unfinished else source)
+@contextlib.contextmanager
+def _open_reader(source: Path, wave: Wave | None) -> Iterator[Any]:
+    """Open a file by what reads it: a `soundfile.SoundFile`, or what acts like one."""
+    with contextlib.ExitStack() as stack:
+        if source.suffix.lower() in SUFFIXES:
+            yield stack.enter_context(DecodedAudio(source))
+            return
+        file: Any = source
+        if wave and wave.unfinished:
+            file = stack.enter_context(contextlib.closing(FinishedWave(source, wave)))
+        yield stack.enter_context(load_library("soundfile").SoundFile(file))
 
 
 def _carry(file: BinaryIO, source: Path, wave: Wave | None, written: str) -> tuple[str, ...]:

@@ -148,6 +148,8 @@ def add_chunks(file: BinaryIO, source: Path, chunks: Sequence[Chunk], channel_ma
         channel_mask: Of the source; none if it has none.
     """
     file.seek(0, 2)
+    if not chunks and channel_mask is None:
+        return
     if file.tell() % 2:
         file.write(b"\0")
     with source.open("rb") as opened:
@@ -160,7 +162,7 @@ def add_chunks(file: BinaryIO, source: Path, chunks: Sequence[Chunk], channel_ma
     head = file.read(4096)
     file.seek(4)
     if head[:4] == b"RIFF":
-        file.write(struct.pack("<I", end - 8))
+        file.write(struct.pack("<I", min(end - 8, 2**32 - 1)))
     elif (at := head.find(b"ds64")) > 0:
         file.seek(at + 8)
         file.write(struct.pack("<Q", end - 8))

@@ -157,7 +157,8 @@ def _add(output: OutputContainer, stream: Stream, encoder: str | None) -> Stream
         made = output.add_stream(encoder, rate=rate, layout=_layout(stream))
         if encoder in _KBITS:
             made.bit_rate = 1000 * _KBITS[encoder] * made.layout.nb_channels
-    made.metadata.update(kept_tags(stream.metadata))
+    # The frames' own stream has the timecode; for a copied one MP4 refuses to write it.
+    made.metadata.update({name: text for name, text in kept_tags(stream.metadata).items() if name != "timecode"})
     made.disposition = stream.disposition
     return made
 

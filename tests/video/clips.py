@@ -72,7 +72,8 @@ def write_clip(
         if rotation:
             video.set_display_rotation(rotation)
         if audio:
-            sound = output.add_stream(audio, rate=16000 if audio != "libopus" else 48000, layout="mono")
+            sound = output.add_stream(audio, rate={"libopus": 48000, "wmav2": 44100}.get(audio, 16000), layout="mono")
+            sound.bit_rate = 64000
             sound.metadata["language"] = "deu"
         step = round(1 / rate / time_base)
         for number, pixels in enumerate(frames):

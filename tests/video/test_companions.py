@@ -55,8 +55,8 @@ def test_subtitles_chapters_and_attachments(tmp_path, caplog):
         (text,) = [packet for packet in container.demux(subtitles=0) if packet.size]
         assert bytes(text) == b"Hello"
         assert container.streams.get(3)[0].data == b"no real font"
-        start = next(container.decode(video=0)).time
-    assert float(text.pts * text.time_base) == pytest.approx(0.1 + start, abs=0.07)
+    start = read_clip(tmp_path / "b.mkv")[1][0]
+    assert float(text.pts * text.time_base) == pytest.approx(0.1 + float(start), abs=0.002)
     upscale_video(VideoFile(source), tmp_path / "b.mp4", Bicubic(), FAST)
     assert "stream 2, subtitle (srt), is lost: mp4 cannot hold it (.mkv can)" in caplog.text
     assert "stream 3, attachment" in caplog.text
@@ -125,7 +125,7 @@ def see_through(path, codec, pixel_format):
     [("libvpx-vp9", "yuva420p", "b.webm"), ("prores_ks", "yuva444p10le", "b.mov"), ("ffv1", "bgra", "b.mkv")],
 )
 def test_transparency(tmp_path, caplog, codec, pixel_format, name):
-    source = see_through(tmp_path / name.replace("b", "a"), codec, pixel_format)
+    source = see_through(tmp_path / f"a{name[1:]}", codec, pixel_format)
     assert VideoFile(source).facts.alpha
     upscale_video(VideoFile(source), tmp_path / name, Bicubic(), Encoding(codec), segment=3)
     assert not caplog.text
@@ -145,7 +145,7 @@ def test_transparency(tmp_path, caplog, codec, pixel_format, name):
 )
 def test_audio_that_the_container_cannot_hold_is_encoded(tmp_path, way, name, codec):
     source = write_clip(
-        tmp_path / "a.avi", images(25), codec="mpeg4", options={"b": "100000"}, audio="wmav2", time_base=Fraction(1, 25)
+        tmp_path / "a.wmv", images(25), codec="wmv2", options={"b": "100000"}, audio="wmav2", time_base=Fraction(1, 25)
     )
     with pytest.raises(OptionError, match=r"the audio \(wmav2\) cannot be copied into .*encode it anew \(audio aac or"):
         upscale_video(VideoFile(source), tmp_path / name, Bicubic(), FAST)
@@ -158,7 +158,7 @@ def test_audio_that_the_container_cannot_hold_is_encoded(tmp_path, way, name, co
     assert len(tone) / rate == pytest.approx(1, abs=0.15)
     middle = tone[rate // 4 : rate // 4 + rate // 2]
     strongest = np.argmax(np.abs(np.fft.rfft(middle * np.hanning(len(middle))))) * rate / len(middle)
-    assert strongest == pytest.approx(0.1 * 16000 / (2 * np.pi), abs=4)
+    assert strongest == pytest.approx(0.1 * 44100 / (2 * np.pi), abs=4)
 
 
 def test_a_size_that_changes_is_found_in_the_first_pass(tmp_path):
