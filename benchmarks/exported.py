@@ -17,16 +17,16 @@ import typer
 from measuring import Row, check, in_turns, photo, show, write
 from torch import Tensor
 
-from lsm import LSM
+from lsm.arch.base import Network
 from lsm.export.onnx_file import export_onnx
 from lsm.export.program import export_program
-from lsm.inference.models import open_model
 from lsm.inference.onnx_network import OnnxNetwork
+from lsm.weights.load import open_described
 
 TOLERANCES = {"torch": 1e-6, "saved program": 1e-4, "ONNX fp32": 1e-4, "ONNX fp16": 5e-3}
 
 
-def forms_of(network: LSM) -> dict[str, Callable[[Tensor], Tensor]]:
+def forms_of(network: Network) -> dict[str, Callable[[Tensor], Tensor]]:
     """Export a network in every form and load each again."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -56,7 +56,7 @@ def main(
     rows: list[Row] = []
     with torch.inference_mode():
         for name in models.split(","):
-            network, _ = open_model(name)
+            network, _ = open_described(name)
             with torch.inference_mode(False):
                 forms = forms_of(network)
             for side in map(int, sizes.split(",")):

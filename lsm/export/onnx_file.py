@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lsm.arch import LSM
+from lsm.arch import Network
 from lsm.errors import CheckpointError, needs_extra
 from lsm.export.halves import store_halves
 from lsm.export.network import exportable, trace
@@ -51,7 +51,7 @@ class OnnxReport:
 
 
 def export_onnx(
-    model: LSM,
+    model: Network,
     path: str | Path,
     precision: str = "fp32",
     about: Mapping[str, str] | None = None,
@@ -99,7 +99,7 @@ def export_onnx(
     return OnnxReport(path, len(content), metadata, differences)
 
 
-def to_onnx(model: LSM, precision: str = "fp32") -> Any:
+def to_onnx(model: Network, precision: str = "fp32") -> Any:
     """Turn an exportable network into an `onnx_ir.Model` of standard operators.
 
     Raises:
@@ -128,12 +128,12 @@ def to_onnx(model: LSM, precision: str = "fp32") -> Any:
         node.metadata_props.clear()  # stack traces of this machine
     if precision == "fp16":
         # What reads and what makes the image: a half near 1 is rounded by up to 2.4e-4, 6 % of a step of 8 bits.
-        last = max(int(name.split(".")[1]) for name, _ in model.named_parameters() if name.startswith("head."))
-        store_halves(graph.graph, whole=("shallow.weight", f"head.{last}.weight"))
+        last = max(int(name.split(".")[1]) for name, _ in model.named_parameters() if name.startswith("upsampler."))
+        store_halves(graph.graph, whole=("shallow.weight", f"upsampler.{last}.weight"))
     return graph
 
 
-def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) -> dict[str, str]:
+def describe(model: Network, precision: str, twin: Network, about: Mapping[str, str]) -> dict[str, str]:
     """Say what a program needs to know of the network, as the file's metadata.
 
     Args:
@@ -157,7 +157,7 @@ def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) ->
         "tile_multiple": str(window),
         "precision": precision,
         "bytes_per_pixel": str(round(need / side**2)),
-        "recurrence": config.recurrence,
+        "recurrence": config.recurrence.mode,
         "categories": "argmax",
         "licence": about.get("licence", "not stated"),
         "sha256": state_hash(model),

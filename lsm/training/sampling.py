@@ -16,6 +16,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lsm.errors import LSMError
+from lsm.training.budget import ENDLESS
 
 # The first entry of every seed sequence: what the random numbers are for, so that no two uses share a stream.
 _ORDER, _SAMPLE, _ITERATION = 0, 1, 2
@@ -108,11 +109,11 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     """
     settings = options["datasets"]["train"]
     samples = ReproducibleSamples(
-        dataset, options["manual_seed"], settings["use_shuffle"], settings["dataset_upscale_ratio"]
+        dataset, options["manual_seed"], settings["use_shuffle"], settings["dataset_enlarge_ratio"]
     )
     batches = IterationBatches(
         start_iter,
-        options["train"]["total_iter"],
+        options["train"]["total_iter"] or ENDLESS,
         settings["batch_size"],
         options["rank"],
         options["world_size"],
@@ -125,7 +126,7 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     )
 
 
-def batches_of(loader: DataLoader) -> Iterator[Any]:
+def iterate_batches(loader: DataLoader) -> Iterator[Any]:
     """Yield a loader's batches; an error for the user keeps its words on the way out of a worker process.
 
     Torch puts the traceback of the worker in front of them.

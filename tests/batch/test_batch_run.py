@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from lsm.arch import LSMConfig
 from lsm.batch import run as batch
 from lsm.batch.plan import Job
-from lsm.batch.run import Watcher, upscale_files
+from lsm.batch.run import Callbacks, upscale_files
 from lsm.errors import CheckpointError, InputError
+from lsm.image.exif import PROCESSING_SOFTWARE
 from lsm.image.io import read_image, write_image
-from lsm.image.metadata import PROCESSING_SOFTWARE
 from lsm.image.pixels import ImageData
 from lsm.inference.upscaler import Upscaler
 
@@ -46,8 +46,8 @@ def jobs(tmp_path: Path) -> list[Job]:
 
 def test_bad_files_do_not_stop_the_others(jobs: list[Job]) -> None:
     heard: list[tuple[str, bool]] = []
-    watcher = Watcher(finished=lambda job, text, good: heard.append((job.source.name, good)))
-    summary = upscale_files(jobs, Upscaler(Repeat(), device="cpu"), watcher=watcher)
+    callbacks = Callbacks(finished=lambda job, text, good: heard.append((job.source.name, good)))
+    summary = upscale_files(jobs, Upscaler(Repeat(), device="cpu"), callbacks=callbacks)
     assert [job.source.name for job in summary.done] == ["a.png", "e.webp"]
     assert [job.source.name for job, _ in summary.failed] == ["b.png", "c.png", "d.png"]
     assert all(job.source.name in reason and "\n" not in reason for job, reason in summary.failed)
@@ -163,7 +163,7 @@ def test_limits_and_formats_are_checked_before_the_work(tmp_path: Path) -> None:
     assert "16383" in reasons[0]
     assert "transparency" in reasons[1]
     bomb = upscale_files(jobs[:1], upscaler, max_pixels=17_999).failed
-    assert "--max-megapixels" in bomb[0][1]
+    assert "`max_pixels`" in bomb[0][1]
 
 
 def test_unexpected_failures_are_named_and_damaged_weights_end_the_run(jobs: list[Job]) -> None:

@@ -11,10 +11,10 @@ CPU = torch.device("cpu")
 
 
 def test_tile_is_the_largest_power_of_two_windows_in_the_budget() -> None:
-    assert memory.fitting_tile(1000, 1000 * 256**2, 32) == 256
-    assert memory.fitting_tile(1000, 1000 * 256**2 - 1, 32) == 128
-    assert memory.fitting_tile(1000, 0, 32) == 64, "never less than two windows"
-    assert memory.fitting_tile(1000, 1000 * 1000**2, 20) == 640
+    assert memory.choose_tile(1000, 1000 * 256**2, 32) == 256
+    assert memory.choose_tile(1000, 1000 * 256**2 - 1, 32) == 128
+    assert memory.choose_tile(1000, 0, 32) == 64, "never less than two windows"
+    assert memory.choose_tile(1000, 1000 * 1000**2, 20) == 640
 
 
 def test_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,11 +28,11 @@ def test_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert memory.available_memory(CPU) == 6 << 30
     (tmp_path / "memory.max").write_text(f"{3 << 30}\n")
     assert memory.available_memory(CPU) == 2 << 30, "file cache is given back when needed"
-    assert memory.budget(CPU) == memory.CPU_SHARE * (2 << 30)
+    assert memory.memory_budget(CPU) == memory.CPU_SHARE * (2 << 30)
 
 
 def test_budget_is_positive_and_limited_here() -> None:
-    assert 0 < memory.budget(CPU) <= memory.CPU_LIMIT
+    assert 0 < memory.memory_budget(CPU) <= memory.CPU_LIMIT
 
 
 def test_only_exhausted_memory_is_taken_for_it() -> None:
