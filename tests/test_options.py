@@ -70,7 +70,10 @@ def test_file_is_valid_and_builds_its_network(path, files_in_place):
     assert scale > 1 or purpose.startswith(network.config.task)
 
 
-@pytest.mark.parametrize("path", [path for path in TRAINING if path.stem.split("_")[0] in PARAMETERS], ids=lambda path: path.stem)
+OF_THE_PAPER = [path for path in TRAINING if path.stem.split("_")[0] in PARAMETERS]
+
+
+@pytest.mark.parametrize("path", OF_THE_PAPER, ids=lambda path: path.stem)
 def test_recipe_of_the_paper(path, files_in_place):
     options = read_options(path)
     light, finetune = path.stem.startswith("light"), path.stem.endswith("finetune")
