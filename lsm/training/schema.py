@@ -28,8 +28,8 @@ class Paths(Section):
 class Optimizer(Section):
     """The optimizer of the network.
 
-    Muon takes the matrices; AdamW, at `adamw_lr`, the first and last convolution, depthwise ones and vectors. Both rates
-    follow the schedule, and `weight_decay` is the matrices'.
+    Muon takes the matrices; AdamW, at `adamw_lr`, the first and last convolution, depthwise ones and vectors. Both
+    rates follow the schedule, and `weight_decay` is the matrices'.
     """
 
     type: Literal["Adam", "AdamW", "Muon"] = "AdamW"
