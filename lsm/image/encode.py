@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
@@ -70,7 +70,7 @@ def encode(image: ImageData, form: Format, file: BinaryIO) -> list[str]:
         if pixels.dtype == np.uint16:
             write_png16(file, pixels, listed)
         else:
-            _pillow(pixels).save(AfterHead(file, listed), "PNG")
+            _pillow(pixels).save(cast(BinaryIO, AfterHead(file, listed)), "PNG")
     elif form is BMP:
         _write_bmp(file, fitted)
     else:

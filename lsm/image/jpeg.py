@@ -43,7 +43,8 @@ class Layout:
 
 def layout(data: bytes) -> Layout:
     """Follow the segments of a file as decoders do: from marker to marker, past what lies between."""
-    scans, segments, place = 0, [], 2
+    segments: list[tuple[int, bytes]] = []
+    scans, place = 0, 2
     while (match := _MARKER.search(data, place)) is not None:
         marker, place = match[1][0], match.end()
         if marker == _EOI:
@@ -79,7 +80,7 @@ def quality_of(image: Image.Image) -> int | None:
     Encoders with tables of their own are given the quality with the nearest steps, in the mean of their logarithms.
     """
     with contextlib.suppress(Exception):
-        table = np.asarray(image.quantization[0], float)  # type: ignore[attr-defined]
+        table = np.asarray(image.quantization[0], np.float64)  # type: ignore[attr-defined]
         qualities = np.arange(1, 101)
         factors = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)[:, None]
         tables = np.clip((_STANDARD_LUMINANCE * factors + 50) // 100, 1, 255)

@@ -61,7 +61,7 @@ def test_sizes(options: dict[str, object], size: tuple[int, int]) -> None:
     assert result.shape[:2] == size
     if options.get("fit") != "fill":
         np.testing.assert_array_equal(
-            result, resized(upscaled.pixels, *size, result.dtype) if options else upscaled.pixels
+            result, upscaled.pixels if size == (24, 32) else resized(upscaled.pixels, *size, result.dtype)
         )
 
 

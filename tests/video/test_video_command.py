@@ -14,6 +14,7 @@ from lsm.cli import main  # noqa: E402
 from lsm.errors import InputError  # noqa: E402
 from lsm.image.io import read_image, write_image  # noqa: E402
 from lsm.inference.upscaler import Upscaler  # noqa: E402
+from lsm.version import install_command  # noqa: E402
 from lsm.video.convert import upscale_video  # noqa: E402
 from lsm.video.file import VideoFile  # noqa: E402
 from lsm.weights import load_model  # noqa: E402
@@ -125,17 +126,21 @@ def test_damage_is_said(tmp_path, caplog):
     [
         (["-o", "a.mp4"], "is the input"),
         (["-o", "a.mp4", "--overwrite"], "is the input"),
-        (["-o", "there.mp4"], "exists already; use --overwrite"),
+        (["-o", "there.mp4"], "exists already; allow it to be replaced (overwrite)"),
         (["-o", "b.avi"], "video extension '.avi'"),
         (["-o", "folder"], "video extension ''"),
         (["-o", "b.mp4", "--codec", "libx246"], "Did you mean 'libx265'"),
         (["-o", "b.mp4", "--crf", "52"], "0 to 51"),
         (["-o", "b.mp4", "--preset", "quick"], "preset of libx264"),
         (["-o", "b.mp4", "--pixel-format", "nv12"], "pixel format of libx264"),
-        (["-o", "b.mkv", "--codec", "ffv1", "--crf", "3"], "it is lossless"),
-        (["-o", "b.webm"], "extension .mkv"),
-        (["-o", "b.webm", "--codec", "libvpx-vp9"], "--audio drop"),
-        (["-o", "b.mp4", "--audio", "mp3"], "neither copy nor drop"),
+        (["-o", "b.mkv", "--codec", "ffv1", "--crf", "3"], "ffv1 takes none"),
+        (["-o", "b.webm", "--audio", "drop"], "use another codec, or the extension .mkv"),
+        (
+            ["-o", "b.webm", "--codec", "libvpx-vp9"],
+            "encode it anew (audio opus), use the extension .mp4 or .mov or .mkv",
+        ),
+        (["-o", "b.webm", "--codec", "libvpx-vp9", "--audio", "flac"], "cannot be written as flac into webm"),
+        (["-o", "b.mp4", "--audio", "mp3"], "way with audio 'mp3'"),
         (["-o", "b.mp4", "--fps", "25"], "keeps its times"),
         (["-o", "b.mp4", "-t", "8"], "too small"),
     ],
@@ -172,4 +177,4 @@ def test_without_pyav_18_one_line_says_what_to_install(monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "av.logging", raising=False)
     code, error = run(capfd, "a.mp4", "-o", "b.mp4")
-    assert (code, error) == (2, "lsm: error: Videos need PyAV and Python 3.11 or newer: pip install 'lsm-sr[video]'.\n")
+    assert (code, error) == (2, f"lsm: error: Videos need PyAV and Python 3.11 or newer: {install_command('video')}.\n")
