@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,19 @@ def list_tasks(
             )
             tasks.append(task)
     return tasks
+
+
+def describe_set(image_set: ImageSet, tasks: Sequence[ImageTask]) -> dict[str, Any]:
+    """Describe a set: how many images, which bytes, and where LR came from."""
+    hashes = {task.pair: task.data for task in tasks if task.image_set == image_set.name}
+    digest = hashlib.sha256("".join(hashes[pair] for pair in image_set.pairs if pair in hashes).encode())
+    return {
+        "name": image_set.name,
+        "scale": image_set.scale,
+        "images": len(image_set.pairs),
+        "sha256": digest.hexdigest(),
+        "lr": "files" if image_set.lr_folder else "MATLAB bicubic",
+    }
 
 
 def _combinations(

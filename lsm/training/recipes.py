@@ -43,7 +43,8 @@ def select(names: Iterable[str]) -> dict[str, Path]:
     Raises:
         OptionError: If a name fits none.
     """
-    known, chosen = recipes(), {}
+    known = recipes()
+    chosen: dict[str, Path] = {}
     for name in names:
         plain = name.removesuffix(".yml")
         fitting = {each: file for each, file in known.items() if fnmatch.fnmatchcase(_part(each, plain), plain)}
