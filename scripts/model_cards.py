@@ -144,7 +144,7 @@ def card(weights: Weights, measured: Mapping[str, Any] | None) -> str:
 - SHA-256: `{weights.sha256}`
 - Licence of the weights: {metadata["licence"]}
 - Data: {metadata.get("data_licences", "terms not on record")}
-{_teachers(metadata)}- Openness: {metadata.get("openness", "not on record")}; [licences](../licences.md) says what that means for use in a business
+{_teachers(metadata)}- Openness: {metadata.get("openness", "none stated")}; see [licences](../licences.md)
 
 ## Intended use
 {kind.use}

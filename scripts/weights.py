@@ -1,6 +1,6 @@
 """What the headers of the embedded weights say of data and licences, and the record of their SHA-256.
 
-    python scripts/weights.py     # headers, SHA256SUMS, and the digests in docs/models/measured.yml; then model_cards.py
+    python scripts/weights.py     # headers, SHA256SUMS, and the digests in docs/models/measured.yml
 
 Run it after weights were added or replaced. The numbers of the weights stay bit for bit.
 """
@@ -19,10 +19,10 @@ MEASURED = Path(__file__).resolve().parents[1] / "docs" / "models" / "measured.y
 _LENGTH, _ALIGNMENT = 8, 8  # bytes: the number that tells how long the header is, and what the numbers begin at
 
 DATA = {
-    "BSDS400": "BSDS500's train and test images (400): non-commercial research and education only, by their owners' page",
+    "BSDS400": "BSDS500's train and test images: non-commercial research and education only, by their owners' page",
     "DIV2K": "DIV2K: academic research only, by its owners' page; images belong to their authors",
     "Flickr2K": "Flickr2K: no licence stated; images from Flickr under their authors' terms",
-    "espeak-ng": "speech synthesised by espeak-ng (GPL-3.0-or-later program) and flite (BSD-like): made for this project",
+    "espeak-ng": "speech made for this project by espeak-ng (a GPL-3.0-or-later program) and flite (BSD-like)",
     "synthetic": "synthetic tones: made for this project",
 }
 """Licences of training data, by a word that a header's `training_set` has if the set was used."""
