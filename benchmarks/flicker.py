@@ -101,7 +101,7 @@ def shots(scale: int, frames: int) -> Iterator[tuple[str, list[np.ndarray], int]
 def measure(model: str, frames: int) -> list[dict[str, object]]:
     """Return a row a shot."""
     upscaler = Upscaler(load_model(model), device="cpu")
-    scale, rows = upscaler.scale, []
+    scale, rows = int(upscaler.scale), []
     for name, small, step in shots(scale, frames):
         ours = flicker([np.asarray(upscaler(frame)) for frame in small], step)
         bicubic = flicker([np.asarray(imresize(frame, scale)) for frame in small], step)

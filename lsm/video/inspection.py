@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.codec.context import CodecContext
@@ -27,6 +28,11 @@ from lsm.video.geometry import Orientation, orientation_of
 from lsm.video.light import read_light
 from lsm.video.source import Companion, Companions, Facts
 from lsm.video.times import MPEG_WRAP, Stamp, Track, presentation_times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from av.sidedata.sidedata import SideData
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +217,8 @@ def _note(reading: _Reading, frame: VideoFrame) -> None:
         reading.resized = number, frame.width, frame.height
     if frame.is_corrupt:
         reading.concealed.append(number)
-    reading.side_data.update(data.type.name for data in frame.side_data)
+    # A mapping by its type, whose iteration gives the data.
+    reading.side_data.update(data.type.name for data in cast("Iterable[SideData]", frame.side_data))
     if not reading.transparent and any(component.is_alpha for component in frame.format.components):
         reading.transparent = bool(frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255)
     reading.frames.append(Stamp(frame.pts, frame.dts, frame.duration or 0))
