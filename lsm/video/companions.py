@@ -51,6 +51,11 @@ class Kept:
     chapters: bool = False
     lost: tuple[str, ...] = ()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there are further images; FFmpeg then writes no timecode into MP4 and MOV."""
+        return any(one.kind in ("video", "cover") for one in self.streams)
+
 
 def plan_companions(target: Path, source: Companions | None, audio: str) -> Kept:
     """Choose what the target's container can hold.

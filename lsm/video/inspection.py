@@ -156,7 +156,7 @@ def video_stream(container: InputContainer) -> VideoStream:
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
     """Return what decodes a stream: its own decoder, unless that would overlook VP8's and VP9's transparency."""
     other = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
-    if other and stream.metadata.get("alpha_mode") == "1":
+    if other and {name.lower(): text for name, text in stream.metadata.items()}.get("alpha_mode") == "1":
         context = CodecContext.create(other, "r")
         assert isinstance(context, VideoCodecContext)
         return context
