@@ -49,7 +49,7 @@ class Joined:
     def loses_timecode(self) -> bool:
         """Whether the source has a timecode that this container cannot hold beside further images."""
         crowded = self.kept.crowded and container_of(self.target) in ("mp4", "mov")
-        return crowded and "timecode" in self.facts.stream_metadata
+        return crowded and "timecode" in {**self.facts.metadata, **self.facts.stream_metadata}
 
 
 def rehearse(joined: Joined) -> None:
@@ -120,7 +120,8 @@ def _opened(
             video.time_base = facts.time_base
             video.metadata.update(facts.stream_metadata)
             if joined.loses_timecode:
-                del video.metadata["timecode"]
+                for tags in (output.metadata, video.metadata):
+                    tags.pop("timecode", None)
             if keeps_alpha(shape.pixel_format) and encoding.codec == "libvpx-vp9":
                 video.metadata["alpha_mode"] = "1"
             if encoding.codec == "libx265" and name in ("mp4", "mov"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, cast
 
 from av.video.frame import VideoFrame
 
@@ -37,7 +38,7 @@ class Light:
 def read_light(frame: VideoFrame) -> Light:
     """Read the metadata that FFmpeg attached to a frame."""
     primaries = luminance = content = None
-    mastering, level = (bytes(frame.side_data.get(kind) or b"") for kind in _KINDS)
+    mastering, level = (bytes(cast("Any", frame.side_data.get(kind)) or b"") for kind in _KINDS)
     if len(mastering) == 88:  # ten rationals, and whether each half is known
         numbers = struct.unpack("=22i", mastering)
         values = [float(Fraction(numbers[i], numbers[i + 1] or 1)) for i in range(0, 20, 2)]

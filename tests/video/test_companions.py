@@ -82,6 +82,8 @@ def test_a_cover_and_a_second_video(tmp_path, caplog):
         videos = [one for one in streams if one["codec_type"] == "video"]
         assert [(one["width"], one["height"]) for one in videos] == [(64, 48), (32, 24), (32, 24)]
         assert videos[2]["codec_name"] == "png"
+        times = [read_clip(tmp_path / name)[1], read_clip(tmp_path / name, 1)[1]]
+        assert times[0] == times[1] == [Fraction(number, 25) for number in range(5)]
         tags = {name.lower(): text for one in streams for name, text in one.get("tags", {}).items()}
         assert ("timecode" in tags) == (name == "b.mkv")
         assert ("the timecode is lost" in caplog.text) == (name == "b.mp4")
