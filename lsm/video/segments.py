@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -33,7 +33,8 @@ from lsm.video.encoding import Encoding, Shape, keeps_alpha, open_encoder
 from lsm.video.source import Facts, Frame
 
 _PLAN, _ENDING = "plan.json", ".safetensors"
-_WRAPPING, _BESIDE = "matroska", "matroska_block_additional"
+_WRAPPING = "matroska"
+_BESIDE: Final = "matroska_block_additional"
 _NUMBERS = ("pts", "duration", "size", "key")
 
 
