@@ -55,6 +55,31 @@ def saved_program(model: ModelName, output: Output, licence: Licence = None, rec
     typer.echo(f"{output}: {size:,} bytes")
 
 
+@export.command()
+def web(
+    model: ModelName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
+    runtime: Annotated[
+        Path,
+        typer.Option("--runtime", help="The npm package onnxruntime-web: its folder, or the archive of `npm pack`."),
+    ] = Path("node_modules/onnxruntime-web"),
+    tile: Annotated[int, typer.Option("-t", "--tile", help="Side of a tile, in low-resolution pixels.")] = 128,
+    licence: Licence = None,
+    recurrence: Semantics = None,
+) -> None:
+    """Write a static page that upscales images on the visitor's machine."""
+    from lsm.export.web import export_web
+    from lsm.weights import about_weights, load_model
+
+    about = about_weights(model, licence=licence)
+    report = export_web(load_model(model, recurrence), output, runtime, Path(model).stem, about, tile)
+    typer.echo(
+        f"{output}: a network of {report.model_size:,} bytes in tiles of {report.tile}, onnxruntime-web of "
+        f"{report.runtime_size:,} bytes ({', '.join(report.ways)})"
+    )
+    typer.echo(f"To look at it: python -m http.server --directory {output}")
+
+
 def convert(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="Any weights: a name, hf:OWNER/NAME/FILE, or a file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A .safetensors, or a .pth for BasicSR.")],
