@@ -32,7 +32,7 @@ class Memory(nn.Module):
         self.decode = nn.Sequential(nn.LayerNorm(width, eps=1e-12), nn.Linear(width, BITS))
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Say the bits of a sequence."""
+        """Predict the bits of a sequence."""
         outputs = self.recurrent(self.encode(sequence))
         return self.decode((outputs[0] if isinstance(outputs, tuple) else outputs)[:, -1])
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lsm.allocator import keep_freed_memory
 from lsm.audio.denoiser import UNetLRUAudio
-from lsm.sequence.lru import LRU, eigenvalues
+from lsm.sequence.lru import LRU
 
 
 class LoopLRU(LRU):
@@ -25,7 +25,7 @@ class LoopLRU(LRU):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Run (B, L, H) step by step."""
-        transition = torch.complex(*eigenvalues(self.nu_log, self.theta_log))
+        transition = torch.complex(*self.transition())
         b, c = torch.complex(self.B_re, self.B_im), torch.complex(self.C_re, self.C_im)
         state = torch.zeros(inputs.shape[0], self.d_state, dtype=torch.complex64)
         outputs = []

@@ -20,8 +20,8 @@ from torch import Tensor
 from lsm import LSM
 from lsm.export.onnx_file import export_onnx
 from lsm.export.program import export_program
-from lsm.inference.models import open_model
 from lsm.inference.onnx_network import OnnxNetwork
+from lsm.weights.load import open_described
 
 TOLERANCES = {"torch": 1e-6, "saved program": 1e-4, "ONNX fp32": 1e-4, "ONNX fp16": 5e-3}
 
@@ -56,7 +56,7 @@ def main(
     rows: list[Row] = []
     with torch.inference_mode():
         for name in models.split(","):
-            network, _ = open_model(name)
+            network, _ = open_described(name)
             with torch.inference_mode(False):
                 forms = forms_of(network)
             for side in map(int, sizes.split(",")):

@@ -61,7 +61,7 @@ def copy_bandwidth(repeats: int) -> float:
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Let the automatic choices take plain torch, as on a machine without Triton."""
+    """Make the automatic choices take plain torch, as on a machine without Triton."""
     with patch("lsm.scan.api.HAS_TRITON", False), patch("lsm.scan.modulated.HAS_TRITON", False):
         yield
 

@@ -25,7 +25,7 @@ from torch import nn
 from lsm import load_model
 from lsm.allocator import keep_freed_memory
 from lsm.batch.plan import Job
-from lsm.batch.run import Watcher, upscale_files
+from lsm.batch.run import Callbacks, upscale_files
 from lsm.image.io import write_image
 from lsm.inference.upscaler import Upscaler
 
@@ -61,20 +61,20 @@ class Stopwatch:
 
 
 def resident_mib() -> int:
-    """Give the memory of this process that is in use now, in MiB."""
+    """Return the memory of this process that is in use now, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() >> 20
 
 
 def profile(name: str, folder: Path, model: str, tile: str) -> Row:
     """Upscale all images of a folder and say where the time went."""
-    upscaler = Upscaler(load_model(model), tile, device="cpu")
+    upscaler = Upscaler(load_model(model), tile=tile, device="cpu")
     side = upscaler.max_tile  # measured once, before the clock runs, as `lsm upscale` does
     watch, memory = Stopwatch(upscaler.model), []
     jobs = [Job(path, folder / "out" / path.name) for path in sorted(folder.glob("*.png"))]
     start = time.perf_counter()
-    watcher = Watcher(finished=lambda job, text, good: memory.append(resident_mib()))
-    summary = upscale_files(jobs, upscaler, watcher=watcher)
+    callbacks = Callbacks(finished=lambda job, text, good: memory.append(resident_mib()))
+    summary = upscale_files(jobs, upscaler, callbacks=callbacks)
     total = time.perf_counter() - start
     if len(summary.done) != len(jobs):
         raise SystemExit(f"{len(summary.failed)} files failed: {summary.failed[0][1]}")

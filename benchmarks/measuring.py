@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lsm.benchmark.results import write_text
 from lsm.image.io import read_rgb
-from lsm.profiling.environment import environment
+from lsm.profiling.environment import describe_environment
 
 Row = dict[str, object]
 
@@ -120,6 +120,6 @@ def write(out: Path | None, name: str, settings: Row, tables: dict[str, Sequence
     """
     date = datetime.date.today().isoformat()
     out = out or Path(f"{name}_{date}.json")
-    content = {"date": date, **settings, "environment": environment(torch.device("cpu")), **tables}
+    content = {"date": date, **settings, "environment": describe_environment(torch.device("cpu")), **tables}
     write_text(out, json.dumps(content, indent=1) + "\n")
     print(f"Written to {out}.")

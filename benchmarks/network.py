@@ -40,7 +40,7 @@ def plain_attention(qkv: Tensor, bias: Tensor, scale: float) -> Tensor:
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Let networks run on their plain path."""
+    """Run networks on their plain path."""
     with (
         patch.object(window_attention, "_attention", plain_attention),
         patch("lsm.scan.api.HAS_NUMBA", False),

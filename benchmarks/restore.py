@@ -3,7 +3,7 @@
     python benchmarks/restore.py denoise --data datasets/SR --report results/restoration
     python benchmarks/restore.py tune --data datasets/BSDS400/HR
 
-The protocols are written down in `lsm.metrics.fidelity.RESTORATION_PROTOCOLS`. All scores of all images, with what
+The protocols are written down in `lsm.metrics.protocols.RESTORATION_PROTOCOLS`. All scores of all images, with what
 they were computed with, go to REPORT/denoise-DATE.json.
 """
 
@@ -22,11 +22,12 @@ import typer
 from lsm.benchmark.restoration import METHODS, NLM_STRENGTHS, Score, measure_denoising, tune_non_local_means
 from lsm.benchmark.results import write_text
 from lsm.cli import user_errors
-from lsm.data.datasets import find_set, list_images
-from lsm.inference.models import open_network
+from lsm.data.datasets import find_set
+from lsm.data.pairs import list_images
+from lsm.inference.networks import open_network
 from lsm.inference.upscaler import Upscaler
-from lsm.metrics.fidelity import RESTORATION_PROTOCOLS
-from lsm.profiling.environment import environment
+from lsm.metrics import RESTORATION_PROTOCOLS
+from lsm.profiling.environment import describe_environment
 from lsm.weights.identity import state_hash
 
 FACTORS = ((0.4, 0.5, 0.6, 0.7), (0.2, 0.4, 0.6, 1.0, 1.4, 2.0))
@@ -65,7 +66,7 @@ def denoise(
     print(f"| set | sigma | {' | '.join(METHODS)} | LSM over non-local means |\n|{'---|' * (len(METHODS) + 3)}")
     for name in sets.split(","):
         # Scale 2, since some layouts keep images cropped to a multiple of a scale only.
-        files = [pair.high for pair in find_set(data, name, 2).pairs][:limit]
+        files = [pair.hr for pair in find_set(data, name, 2).pairs][:limit]
         scores += measure_denoising(name, files, sigma_list, upscaler)
         for sigma in sigma_list:
             values = {method: means(scores, name, sigma, method) for method in METHODS}
@@ -81,7 +82,7 @@ def denoise(
         "model": model,
         "state": state_hash(network),
         "non_local_means": {str(sigma): NLM_STRENGTHS[sigma] for sigma in sigma_list},
-        "environment": environment(torch.device("cpu")),
+        "environment": describe_environment(torch.device("cpu"), "lsm.benchmark.restoration", "lsm.weights"),
         "scores": [dataclasses.asdict(score) for score in scores],
     }
     path = report / f"denoise-{now:%Y-%m-%d}.json"

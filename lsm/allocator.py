@@ -16,7 +16,7 @@ LARGEST = 256 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep freed memory for what is allocated next; for programs of their own, not for libraries.
+    """Have the C library keep freed memory for what is allocated next; for programs of their own, not for libraries.
 
     glibc gives large blocks back to the system as soon as they are freed. A network frees and allocates such blocks in
     every layer, and the system clears each page that it hands out: a third of the processor's time where tiles are
@@ -34,6 +34,6 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> None:
-    """Give back what `keep_freed_memory` kept, so that what is allocated next can be seen in the process's size."""
+    """Release what `keep_freed_memory` kept, so that what is allocated next can be seen in the process's size."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,6 +1,8 @@
 """Errors meant for the user: what is wrong, with which file or value, and what to do about it.
 
 The command line prints them as one line and exits with code 2; a library caller can catch them all as `LSMError`.
+A message names an option in backticks (`` `tile_overlap` ``), never by a flag: the command line writes its own spelling
+in its place, see `lsm.cli.flags`.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ class InputError(LSMError):
     """A file or value given by the user cannot be used."""
 
 
-class OptionError(LSMError):
-    """An option, in a YAML file or on the command line, is unknown or has a wrong value."""
+class OptionError(LSMError, ValueError):
+    """An option, in a YAML file, a call or on the command line, is unknown or has a wrong value."""
 
 
 class CheckpointError(LSMError):
@@ -28,7 +30,7 @@ class CheckpointError(LSMError):
 
 @contextlib.contextmanager
 def needs_extra(extra: str, reason: str) -> Iterator[None]:
-    """Say in one line what to install where an import in the block fails.
+    """Raise an error that says what to install where an import in the block fails.
 
     Args:
         extra: The optional part of the package that brings what is imported.
@@ -45,7 +47,7 @@ def needs_extra(extra: str, reason: str) -> Iterator[None]:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Write the message for an unknown name, with the nearest known one.
+    """Return the message for an unknown name, with the nearest known one.
 
     Args:
         kind: What the name stands for, e.g. `"preset"`.
@@ -58,21 +60,21 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     names = sorted(str(item) for item in known)
     near = difflib.get_close_matches(str(name)[:100], names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {kind} {shown(name)}.{hint} Known: {', '.join(names)}."
+    return f"Unknown {kind} {truncate_repr(name)}.{hint} Known: {', '.join(names)}."
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of an error's text, or its kind if it has none."""
+    """Return the first line of an error's text, or its kind if it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 def one_line(error: BaseException, longest: int = 200) -> str:
-    """Give an error's text on one line and cut off where it is long, or its kind if it has none."""
+    """Return an error's text on one line, cut off where it is long, or its kind if it has none."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
 
 
-def shown(value: object) -> str:
-    """Write a value from a file into a message: as Python would, on one line, and not longer than 100 characters."""
+def truncate_repr(value: object) -> str:
+    """Return a value as Python would write it, on one line, and cut off after 100 characters."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."

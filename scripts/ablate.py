@@ -32,7 +32,8 @@ def ablate(
     from lsm.ablation.report import draw_curves, table
     from lsm.ablation.runs import read_curve, train_all
     from lsm.benchmark.results import write_json, write_text
-    from lsm.benchmark.runner import Plan, run
+    from lsm.benchmark.runner import run
+    from lsm.benchmark.settings import BenchmarkOptions
     from lsm.errors import InputError
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -47,7 +48,7 @@ def ablate(
         raise InputError(f"{plan_file}: no training of the reference {plan.reference} is finished.")
     methods = ",".join(f"{each.name}={each.weights}" for each in runs)
     scale = runs[0].options["scale"]
-    results = run(Plan(data, tuple(plan.sets), (scale,), methods, report, jobs=jobs, crops=0))
+    results = run(BenchmarkOptions(data, tuple(plan.sets), (scale,), methods, report, jobs=jobs, crops=0))
     curves = {each.name: read_curve(each) for each in runs}
     write_json(results, report / "results.json")
     text = table(plan, runs, results, curves)

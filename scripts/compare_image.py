@@ -12,7 +12,7 @@ from lsm import Upscaler, load_model
 from lsm.cli import user_errors
 from lsm.image.io import write_image
 from lsm.image.resize import imresize
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 
 GAP = 6  # pixels of white between the panels
 

@@ -97,7 +97,7 @@ class Weights:
 
     @property
     def kind(self) -> Kind:
-        """Tell what they are for."""
+        """Describe what they are for."""
         if "denoiser" in self.metadata:
             return SOUND
         return NOISE if self.settings.get("task") == "denoise" else IMAGES
@@ -166,7 +166,7 @@ Steps: {int(steps or 0):,}{averaging}.{made}
 
 
 def _numbers(weights: Weights, measured: Mapping[str, Any] | None) -> str:
-    """Say what was measured, how and where."""
+    """Describe what was measured, how and where."""
     if measured is None:
         return "Nothing is on record yet."
     if measured["sha256"] != weights.sha256:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lsm.errors import OptionError, first_line, needs_extra, one_line
+from lsm.errors import InputError, LSMError, OptionError, first_line, needs_extra, one_line, truncate_repr
 
 
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +29,15 @@ def test_errors_of_others_fit_on_a_line_even_if_they_say_nothing() -> None:
     assert one_line(error, 6) == "shapes"
     for silent in (AssertionError(), RuntimeError(" \n")):
         assert first_line(silent) == one_line(silent) == type(silent).__name__
+
+
+def test_a_wrong_option_is_a_value_error_too() -> None:
+    with pytest.raises(ValueError, match="scale"):
+        raise OptionError("Unknown scale.")
+    assert issubclass(OptionError, LSMError)
+    assert not issubclass(InputError, ValueError)
+
+
+def test_long_values_are_cut() -> None:
+    assert truncate_repr("a\nb") == "'a\\nb'"
+    assert truncate_repr("x" * 1000) == f"'{'x' * 96}..."

@@ -1,4 +1,4 @@
-"""Every option file of the repository, and what the checks say about wrong ones."""
+"""Every config of the repository, and what the checks say about wrong ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARAMETERS = {  # as published
 
 @pytest.fixture
 def files_in_place(tmp_path, monkeypatch):
-    """Work in a folder that has all data sets and networks which the option files name."""
+    """Work in a folder that has all data sets and networks which the configs name."""
     monkeypatch.chdir(tmp_path)
     for path in (*TRAINING, *TESTING):
         content = yaml.safe_load(path.read_text())
@@ -186,7 +186,7 @@ def test_of_many_mistakes_the_first_are_told_and_the_rest_counted(read, content)
 
 
 def test_unknown_file_and_broken_yaml(tmp_path):
-    with pytest.raises(OptionError, match=r"Cannot read the option file .*none\.yml: No such file"):
+    with pytest.raises(OptionError, match=r"Cannot read the config .*none\.yml: No such file"):
         read_options(tmp_path / "none.yml")
     for text, message in (("a: [1", "not valid YAML"), ("- 1", "a mapping"), ("a: 1\nb: {c: 2, c: 3}", "'c' twice")):
         path = tmp_path / "broken.yml"
@@ -255,7 +255,7 @@ def test_force_sets_nested_keys_and_makes_sections():
         "list": [1, 2.5, True],
     }
     for wrong in ("train", "=3", "name:a=3"):
-        with pytest.raises(OptionError, match="--force_yml"):
+        with pytest.raises(OptionError, match="`force_yml`"):
             force(options, [wrong])
 
 

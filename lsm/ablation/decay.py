@@ -1,4 +1,4 @@
-"""How much memory a trained network uses: |a| of its recurrences, how many tokens it lasts, what a pixel depends on."""
+"""How far a trained network remembers: the decay |a| of its states, how long they last, what a pixel depends on."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from torch import Tensor, nn
 
 from lsm.arch import LSM
 from lsm.errors import InputError
-from lsm.mixers.layout import Size
-from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.mixers.base import Size
+from lsm.mixers.recurrent import ModulatedLRU, RecurrentMixer
 
 QUANTILES = (0.05, 0.5, 0.95)
 """Of the distributions over tokens and states that are reported."""
 
 
 @dataclass(frozen=True)
-class BlockMemory:
-    """The memory of one recurrence on one image.
+class BlockDecay:
+    """The decay of one recurrence on one image.
 
     Attributes:
         block: Name of the mixer in the network.
-        magnitude: |a| at `QUANTILES` of all tokens and states.
+        decay: |a| at `QUANTILES` of all tokens and states.
         length: In how many tokens a state fades to 1/e of itself, at `QUANTILES` of all tokens and states, in the order
             of the scan; counted, so at most the number of tokens that follow.
         longest: The same of the state with the longest mean.
     """
 
     block: str
-    magnitude: tuple[float, ...]
+    decay: tuple[float, ...]
     length: tuple[float, ...]
     longest: float
 
 
 @torch.no_grad()
-def measure_memory(model: LSM, image: Tensor) -> list[BlockMemory]:
+def measure_decay(model: LSM, image: Tensor) -> list[BlockDecay]:
     """Run a network on an image and look into its recurrences.
 
     Args:
@@ -51,16 +51,15 @@ def measure_memory(model: LSM, image: Tensor) -> list[BlockMemory]:
     Raises:
         InputError: If the network has none.
     """
-    found: list[BlockMemory] = []
+    found: list[BlockDecay] = []
 
-    def look(name: str, module: SemanticLRU, tokens: Tensor, size: Size) -> None:
-        memory = module.scan_memory(tokens, size)
-        if memory is None:
+    def look(name: str, mixer: RecurrentMixer, tokens: Tensor, size: Size) -> None:
+        assert isinstance(mixer.core, ModulatedLRU) and mixer.modulation is not None
+        decay = mixer.core.scan_decay(mixer.modulation(tokens), size)
+        if decay is None:
             return
-        lengths = fading_lengths(memory[0])
-        found.append(
-            BlockMemory(name, _quantiles(memory), _quantiles(lengths), float(lengths.float().mean(dim=0).max()))
-        )
+        lengths = fading_lengths(decay[0])
+        found.append(BlockDecay(name, _quantiles(decay), _quantiles(lengths), float(lengths.float().mean(dim=0).max())))
 
     with _watching(model, look):
         model(image)
@@ -69,19 +68,20 @@ def measure_memory(model: LSM, image: Tensor) -> list[BlockMemory]:
     return found
 
 
-def fading_lengths(magnitude: Tensor) -> Tensor:
+def fading_lengths(decay: Tensor) -> Tensor:
     """Count the steps in which each state of each token fades to 1/e.
 
     Args:
-        magnitude: |a|, (L, N), in the order of the scan; step k multiplies the state after token k − 1.
+        decay: |a|, (L, N), in the order of the scan; step k multiplies the state after token k − 1.
 
     Returns:
         (L, N) int64: the least m with |a_{k+1}| ⋯ |a_{k+m}| ≤ 1/e, or the number of tokens after k if it lasts longer.
     """
-    length = len(magnitude)
-    # Decay up to and including token k, rising along the sequence, in float64: differences of long sums are wanted.
-    decay = magnitude.double().clamp_min(1e-30).log().neg().cumsum(dim=0).t().contiguous()
-    first = torch.searchsorted(decay, decay + 1)
+    length = len(decay)
+    # −log of the product up to and including token k, rising along the sequence, in float64: differences of long sums
+    # are wanted.
+    faded = decay.double().clamp_min(1e-30).log().neg().cumsum(dim=0).t().contiguous()
+    first = torch.searchsorted(faded, faded + 1)
     return (first.clamp_max(length - 1) - torch.arange(length)).t()
 
 
@@ -127,12 +127,14 @@ def _quantiles(values: Tensor) -> tuple[float, ...]:
 
 
 @contextmanager
-def _watching(model: nn.Module, look: Callable[[str, SemanticLRU, Tensor, Size], None]) -> Iterator[None]:
-    """Call `look` with the name, the module and the arguments of every recurrent mixer that runs."""
+def _watching(model: nn.Module, look: Callable[[str, RecurrentMixer, Tensor, Size], None]) -> Iterator[None]:
+    """Call `look` with the name, the module and the arguments of every modulated mixer over tokens that runs."""
     hooks = [
         module.register_forward_pre_hook(lambda module, inputs, name=name: look(name, module, *inputs))
         for name, module in model.named_modules()
-        if isinstance(module, SemanticLRU) and not module.batch_scan
+        if isinstance(module, RecurrentMixer)
+        and isinstance(module.core, ModulatedLRU)
+        and module.core.config.mode != "official"
     ]
     try:
         yield

@@ -1,4 +1,4 @@
-"""The network: configuration, building blocks, reconstruction heads, and LSM itself."""
+"""The network: configuration, building blocks, upsamplers, and LSM itself."""
 
 from lsm.arch.config import LSMConfig
 from lsm.arch.network import LSM, create_model

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lsm.mixers.layout import Size, to_image, to_tokens
+from lsm.mixers.base import Size, to_image, to_tokens
 
 
 class GatedMLP(nn.Module):

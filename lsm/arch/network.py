@@ -1,25 +1,21 @@
-"""LSM: two mixers alternating in a residual scaffold, and a reconstruction head (paper §3)."""
+"""LSM: two mixers alternating in a residual scaffold, and an upsampler (paper §3)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lsm.arch.blocks import Block, ResidualGroup
-from lsm.arch.config import RECURRENCE_FIELDS, LSMConfig
-from lsm.arch.pixel_unshuffle import Squares
+from lsm.arch.config import LSMConfig, Recurrence
+from lsm.arch.pixel_unshuffle import PixelUnshuffle
 from lsm.arch.presets import preset_config
-from lsm.arch.upsamplers import HEADS, LightHead
-from lsm.mixers.layout import to_image, to_tokens
+from lsm.arch.upsamplers import UPSAMPLERS, PixelShuffleDirect
+from lsm.mixers.base import to_image, to_tokens
+from lsm.mixers.recurrent import ModulatedLRU
 from lsm.mixers.registry import build_mixer
-from lsm.mixers.semantic import SemanticModulation
-from lsm.mixers.semantic_lru import SemanticLRU
-from lsm.mixers.window_attention import WindowAttention
 
 CONFIG_KEY = "_extra_state"
 """The entry of a state dict that carries the network's configuration, so that any file of weights describes itself."""
@@ -53,47 +49,45 @@ class LSM(nn.Module):
         super().__init__()
         self.config = config
         dim = config.embed_dim
-        self.squares = Squares(config.unshuffle)
+        self.unshuffle = PixelUnshuffle(config.unshuffle)
         self.shallow = nn.Conv2d(config.in_chans * config.unshuffle**2, dim, 3, padding=1)
         self.norm_in = nn.LayerNorm(dim)
         self.groups = nn.ModuleList(_build_groups(config))
         self.norm_out = nn.LayerNorm(dim)
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
-        self.head = HEADS[config.head](dim, config.in_chans, config.upscale * config.unshuffle)
+        self.upsampler = UPSAMPLERS[config.upsampler](dim, config.in_chans, config.upscale * config.unshuffle)
         self.register_buffer("mean", torch.empty(1, config.in_chans, 1, 1), persistent=False)
         self.reset_buffers()
         self.apply(_init_weights)
-        if config.start == "bilinear":
-            self._start_bilinear()
-        elif config.start == "identity":
-            self._start_identity()
+        if config.init == "bilinear":
+            self._init_bilinear()
+        elif config.init == "identity":
+            self._init_identity()
 
     mean: Tensor
 
-    def _start_identity(self) -> None:
+    def _init_identity(self) -> None:
         """Let what is added to the input start at zero."""
-        last = [module for module in self.head if isinstance(module, nn.Conv2d)][-1]
+        last = [module for module in self.upsampler if isinstance(module, nn.Conv2d)][-1]
         assert last.bias is not None
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def _start_bilinear(self) -> None:
-        """Carry the image itself in the first channels past the body, which starts weak, to a bilinear head."""
-        assert isinstance(self.head, LightHead) and self.shallow.bias is not None
+    def _init_bilinear(self) -> None:
+        """Carry the image itself in the first channels past the body, which starts weak, to a bilinear upsampler."""
+        assert isinstance(self.upsampler, PixelShuffleDirect) and self.shallow.bias is not None
         channels = self.config.in_chans
         with torch.no_grad():
             self.shallow.weight[:channels] = 0
             self.shallow.bias[:channels] = 0
             self.shallow.weight[range(channels), range(channels), 1, 1] = 1
             self.conv.weight.mul_(0.1)
-        self.head.start_bilinear(self.config.upscale)
+        self.upsampler.init_bilinear(self.config.upscale)
 
     def reset_buffers(self) -> LSM:
-        """Fill the buffers that no file holds and join a shared dictionary, e.g. after `to_empty`; returns itself."""
+        """Fill the buffers that no file holds, e.g. after `to_empty`; return the network itself."""
         with torch.no_grad():
             self.mean.copy_(torch.tensor(self.config.rgb_mean).view_as(self.mean))
-        if self.config.dictionary == "shared":
-            _share_dictionary(self.groups)
         return self
 
     def get_extra_state(self) -> Tensor:
@@ -104,7 +98,7 @@ class LSM(nn.Module):
         """Ignore a configuration that is loaded: this network is built, and the shapes are checked by name."""
 
     def forward_features(self, image: Tensor) -> Tensor:
-        """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W); of squares, (B, 3u², H, W)."""
+        """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W); unshuffled, (B, 3u², H, W)."""
         shallow = self.shallow(image)
         size = (image.shape[2], image.shape[3])
         tokens = self.norm_in(to_tokens(shallow))
@@ -117,12 +111,12 @@ class LSM(nn.Module):
         normalised = (image - self.mean) * self.config.img_range
         if self.config.upscale == 1:
             return image + self._correction(normalised) / self.config.img_range
-        return self.head(self.forward_features(normalised)) / self.config.img_range + self.mean
+        return self.upsampler(self.forward_features(normalised)) / self.config.img_range + self.mean
 
     def _correction(self, image: Tensor) -> Tensor:
         """Compute what restores a normalised image (B, 3, H, W) when it is added to it."""
         size = (image.shape[2], image.shape[3])
-        return self.squares.crop(self.head(self.forward_features(self.squares(image))), size)
+        return self.unshuffle.crop(self.upsampler(self.forward_features(self.unshuffle(image))), size)
 
     def checkpoint_blocks(self, enabled: bool = True) -> LSM:
         """Keep only the blocks' inputs for the gradient, and compute each block again on the way back.
@@ -151,47 +145,20 @@ class LSM(nn.Module):
             The network itself.
         """
         for module in self.modules():
-            if isinstance(module, SemanticLRU):
+            if isinstance(module, ModulatedLRU):
                 module.sampling, module.generator = enabled, generator
         return self
 
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, recurrence: str | None = None) -> LSM:
-        """Load a folder or a repository on the hub, see `lsm.weights.share.from_pretrained`."""
-        from lsm.weights.share import from_pretrained  # reading files is not the architecture's business
 
-        return from_pretrained(source, revision=revision, recurrence=recurrence)
-
-    def save_pretrained(self, folder: str | Path, metadata: Mapping[str, str] | None = None) -> None:
-        """Write a folder of the hub's layout, see `lsm.weights.share.save_pretrained`."""
-        from lsm.weights.share import save_pretrained
-
-        save_pretrained(self, folder, metadata)
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        private: bool = False,
-        token: str | None = None,
-        message: str = "Upload LSM weights",
-    ) -> str:
-        """Write into a repository on the hub, see `lsm.weights.share.push_to_hub`."""
-        from lsm.weights.share import push_to_hub
-
-        return push_to_hub(self, repository, metadata=metadata, private=private, token=token, message=message)
-
-
-def create_model(variant: str, scale: int = 4, recurrence: str = "paper", **overrides: Any) -> LSM:
+def create_model(variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any) -> LSM:
     """Build a network with random weights, in training mode.
 
     Args:
         variant: A preset: "tiny", "light", "s" or "base".
-        scale: r: 2, 3 or 4; 8 for presets with the classical head; 1 with a `task` of restoration.
+        scale: r: 2, 3 or 4; 8 for presets with the classical upsampler; 1 with a `task` of restoration.
         recurrence: "paper"; "official" for what the published implementation computes; or "gated", see
-            `lsm.arch.config.RECURRENCES`.
-        **overrides: Any other field of `LSMConfig`, e.g. `scan_order="hilbert"`.
+            `lsm.mixers.recurrence.RECURRENCES`. A mapping gives details, `{"mode": "gated", "scan_order": "hilbert"}`.
+        **overrides: Any other field of `LSMConfig`, e.g. `embed_dim=32`.
 
     Raises:
         OptionError: On an unknown preset or option, or a value that no network can be built with.
@@ -212,34 +179,19 @@ def _build_block(config: LSMConfig, group: int, index: int, drop_path: float) ->
     """Build block `index` of a group; which windows are shifted alternates between groups."""
     attends = index % 2 == 0 if config.placement == "alternate" else config.placement == "attention"
     shifted = (index > 0 and (index - 2) % 4 == 0) if group % 2 == 0 else index % 4 == 0
-    mixer = _window_attention(config, shifted) if attends else _build_mixer(config, shifted)
+    name = "attention" if attends else config.mixer
+    # The network's own two mixers take the network's options.
+    options = {
+        "attention": {
+            "num_heads": config.num_heads,
+            "split_size": config.split_size,
+            "pos_dim": config.pos_dim,
+            "shifted": shifted,
+        },
+        "cml": {"d_state": config.d_state, "recurrence": config.recurrence},
+    }.get(name, config.mixer_options)
+    mixer = build_mixer(name, config.embed_dim, **options)
     return Block(config.embed_dim, mixer, config.mlp_hidden(mixer=not attends), drop_path)
-
-
-def _share_dictionary(groups: nn.Module) -> None:
-    """Let all mixers look up the first one's prototypes; a state dict names them once for each mixer."""
-    first, *others = (module for module in groups.modules() if isinstance(module, SemanticModulation))
-    for unit in others:
-        unit.dictionary = first.dictionary
-
-
-def _window_attention(config: LSMConfig, shifted: bool) -> WindowAttention:
-    return WindowAttention(config.embed_dim, config.num_heads, config.split_size, shifted, config.pos_dim)
-
-
-def _build_mixer(config: LSMConfig, shifted: bool) -> nn.Module:
-    """Build what stands in the CML's place; `shifted` is for windows."""
-    if config.mixer == "attention":
-        return _window_attention(config, shifted)
-    if config.mixer != "cml":
-        return build_mixer(config.mixer, config.embed_dim, **config.mixer_options)
-    return SemanticLRU(
-        config.embed_dim,
-        config.d_state,
-        config.num_tokens,
-        batch_scan=config.recurrence == "official",
-        **{name: getattr(config, name) for name in RECURRENCE_FIELDS},
-    )
 
 
 def _init_weights(module: nn.Module) -> None:

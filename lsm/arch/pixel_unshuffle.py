@@ -1,15 +1,15 @@
-"""Squares of pixels as tokens: what makes a network at the full resolution u² times cheaper (as in FFDNet)."""
+"""A pixel unshuffle for images of any size: networks at the full resolution become u² times cheaper (see FFDNet)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsm.mixers.layout import Size
+from lsm.mixers.base import Size
 
 
-class Squares(nn.Module):
-    """Turn u×u pixels into the channels of one token; incomplete squares are filled with the nearest pixels.
+class PixelUnshuffle(nn.Module):
+    """Turn u×u pixels into the channels of one token; what is missing at the edges is filled with the nearest pixels.
 
     Args:
         side: u; at 1 images stay as they are.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lsm.arch.config import LSMConfig
+from lsm.arch.config import LSMConfig, Recurrence, RecurrenceConfig
 from lsm.errors import OptionError, unknown_name
 
-_CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "head": "classical"}
+_CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "upsampler": "classical"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "light": {},
@@ -21,19 +21,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "split_size": (8, 16),
         "pos_dim": 8,
         "drop_path_rate": 0.0,
-        "categories": "argmax",
-        "start": "bilinear",
+        "recurrence": {"categories": "argmax"},
+        "init": "bilinear",
     },
 }
 
 
-def preset_config(variant: str, scale: int = 4, recurrence: str = "paper", **overrides: Any) -> LSMConfig:
+def preset_config(variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any) -> LSMConfig:
     """Return the configuration of a preset.
 
     Args:
         variant: One of `PRESETS`.
         scale: r.
-        recurrence: One of `RECURRENCES`.
+        recurrence: "paper", "official" or "gated"; or a mapping of the fields of `RecurrenceConfig`, e.g.
+            `{"mode": "gated", "scan_order": "hilbert"}`.
         **overrides: Any other field of `LSMConfig`.
 
     Raises:
@@ -41,4 +42,6 @@ def preset_config(variant: str, scale: int = 4, recurrence: str = "paper", **ove
     """
     if not isinstance(variant, str) or variant not in PRESETS:
         raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
-    return LSMConfig.from_dict({**PRESETS[variant], "upscale": scale, "recurrence": recurrence, **overrides})
+    preset = PRESETS[variant]
+    parsed = RecurrenceConfig.parse(recurrence, preset.get("recurrence"))
+    return LSMConfig.from_dict({**preset, "upscale": scale, "recurrence": parsed, **overrides})

@@ -1,4 +1,4 @@
-"""Reconstruction: from features at the low resolution to the large image (paper §3.1)."""
+"""Reconstruction: from features at the low resolution to the upscaled image (paper §3.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _shuffle_stages(width: int, scale: int) -> list[nn.Module]:
     return stages
 
 
-class LightHead(nn.Sequential):
+class PixelShuffleDirect(nn.Sequential):
     """3×3 convolution C → 3r², PixelShuffle(r).
 
     Args:
@@ -27,8 +27,8 @@ class LightHead(nn.Sequential):
     def __init__(self, dim: int, channels: int, scale: int) -> None:
         super().__init__(nn.Conv2d(dim, channels * scale**2, 3, padding=1), nn.PixelShuffle(scale))
 
-    def start_bilinear(self, scale: int) -> None:
-        """Let the untrained head upscale its first channels, which hold the image, bilinearly; damp the others."""
+    def init_bilinear(self, scale: int) -> None:
+        """Let the untrained upsampler upscale its first channels, which hold the image, bilinearly; damp the others."""
         convolution = self[0]
         assert isinstance(convolution, nn.Conv2d)
         weight, taps = convolution.weight, bilinear_taps(scale)
@@ -50,7 +50,7 @@ def bilinear_taps(scale: int) -> Tensor:
     return torch.stack([before, 1 - before - after, after], dim=1)
 
 
-class ClassicalHead(nn.Sequential):
+class PixelShuffleUpsampler(nn.Sequential):
     """3×3 convolution C → 64, LeakyReLU(0.01), one shuffle of 64 channels a factor of 2 (or one of 3), 3×3 64 → image.
 
     Args:
@@ -70,4 +70,7 @@ class ClassicalHead(nn.Sequential):
         )
 
 
-HEADS: dict[str, type[LightHead] | type[ClassicalHead]] = {"light": LightHead, "classical": ClassicalHead}
+UPSAMPLERS: dict[str, type[PixelShuffleDirect] | type[PixelShuffleUpsampler]] = {
+    "light": PixelShuffleDirect,
+    "classical": PixelShuffleUpsampler,
+}

@@ -52,7 +52,7 @@ class Naming:
             raise OptionError(f"Suffix {self.suffix!r} must be part of a name, not of a path.")
 
     def target(self, source: AnyPath, place: Path) -> AnyPath:
-        """Name the output of `source`, which lies at `place` in the input's tree."""
+        """Return the output of `source`, which lies at `place` in the input's tree."""
         ext = source.suffix if self.ext == "auto" else f".{self.ext.lstrip('.')}"
         ext = ext if ext.lower() in EXTENSIONS else ".png"
         if not self.drop_alpha and not EXTENSIONS[ext.lower()].alpha and has_alpha(source):
@@ -80,43 +80,43 @@ def plan(
         OptionError: If the outputs cannot be written, collide, or would replace files without `overwrite`.
     """
     if skip_existing and overwrite:
-        raise OptionError("--skip-existing and --overwrite exclude each other.")
+        raise OptionError("`skip_existing` and `overwrite` exclude each other.")
     if "" in inputs:  # a shell's unset variable; as a path it would mean the whole working folder
         raise InputError("An input's name is empty; name a file, a folder or a pattern.")
-    single = len(inputs) == 1 and any_path(inputs[0]).is_file()
+    named = [(name, any_path(name)) for name in inputs]
+    single = len(named) == 1 and named[0][1].is_file()
     if is_image_name(naming.output) and not naming.output.is_dir():
         if not single:
             raise OptionError(f"{printable(naming.output)} names one image; several inputs need a folder as output.")
-        jobs = [Job(any_path(inputs[0]), _named_output(naming), overwrite)]
+        jobs = [Job(named[0][1], _check_output(naming), overwrite)]
     else:
-        found = _find(inputs, naming.output)
+        found = _find(named, naming.output)
         jobs = [Job(source, naming.target(source, place), overwrite) for source, place in found]
     if naming.suffix:
-        jobs = _without_own_outputs(jobs, {_key(any_path(name)) for name in inputs})
+        jobs = _without_own_outputs(jobs, {_key(path) for _, path in named})
     _check_collisions(jobs, overwrite)
     _check_folder(naming.output if jobs[0].target != naming.output else naming.output.parent)
     there = _done(jobs, naming.output)
     if there and not skip_existing and not overwrite:
         others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
-        raise OptionError(f"{printable(there[0].target)}{others} already; use --overwrite or --skip-existing.")
+        raise OptionError(f"{printable(there[0].target)}{others} already; use `overwrite` or `skip_existing`.")
     if not skip_existing:
         return jobs, []
     left_out = set(there)
     return [job for job in jobs if job not in left_out], there
 
 
-def _named_output(naming: Naming) -> AnyPath:
-    """Check that the name of a single output does not contradict the other options."""
+def _check_output(naming: Naming) -> AnyPath:
+    """Return the name of a single output, if it does not contradict the other options."""
     if naming.ext != "auto" and format_of(naming.output) != EXTENSIONS[f".{naming.ext.lstrip('.')}".lower()]:
-        raise OptionError(f"Output {printable(naming.output)} is no .{naming.ext.lstrip('.')} file, as --ext asks for.")
+        raise OptionError(f"Output {printable(naming.output)} is no .{naming.ext.lstrip('.')} file, as `ext` asks for.")
     return naming.output
 
 
-def _find(inputs: Sequence[str], output: AnyPath) -> list[tuple[AnyPath, Path]]:
+def _find(inputs: Sequence[tuple[str, AnyPath]], output: AnyPath) -> list[tuple[AnyPath, Path]]:
     """Find the images with their places in the tree of their input, each once, sorted."""
     found: dict[str, tuple[AnyPath, Path]] = {}
-    for name in inputs:
-        path = any_path(name)
+    for name, path in inputs:
         hits: Sequence[tuple[AnyPath, Path]]
         if isinstance(path, RemotePath):
             hits = _remote_images(path, output)
@@ -174,7 +174,7 @@ def _remote_images(path: RemotePath, output: AnyPath) -> list[tuple[AnyPath, Pat
 
 
 def _done(jobs: Sequence[Job], output: AnyPath) -> list[Job]:
-    """Give the jobs whose output is there. A store lists all at once, where a question for each would take long."""
+    """Return the jobs whose output is there. A store lists all at once, where a question for each would take long."""
     if not isinstance(output, RemotePath) or len(jobs) == 1:
         return [job for job in jobs if exists(job.target)]
     there = set(output.files())
@@ -214,9 +214,9 @@ def _check_collisions(jobs: list[Job], overwrite: bool) -> None:
             raise OptionError(f"{both} would both be written to {printable(job.target)}; upscale them separately.")
         targets[key] = job
         if key in sources and key != _key(job.source):
-            raise OptionError(f"{printable(job.target)} is an input and would be an output too; use another --suffix.")
+            raise OptionError(f"{printable(job.target)} is an input and would be an output too; use another `suffix`.")
         if key in sources and not overwrite:
-            raise OptionError(f"{printable(job.source)} would be overwritten; use a --suffix, or --overwrite if meant.")
+            raise OptionError(f"{printable(job.source)} would be overwritten; use a `suffix`, or `overwrite` if meant.")
 
 
 def _check_folder(folder: AnyPath) -> None:
@@ -229,9 +229,9 @@ def _check_folder(folder: AnyPath) -> None:
     if not existing.is_dir():
         raise OptionError(f"{printable(existing)} is no folder, so nothing can be written to {printable(folder)}.")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise OptionError(f"The folder {printable(existing)} cannot be written to; choose another output with -o.")
+        raise OptionError(f"The folder {printable(existing)} cannot be written to; choose another `output`.")
 
 
 def _key(path: AnyPath) -> str:
-    """Give what two names of one file have in common."""
+    """Return what two names of one file have in common."""
     return path.url if isinstance(path, RemotePath) else os.path.normcase(os.path.realpath(path))

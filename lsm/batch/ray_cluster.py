@@ -1,6 +1,6 @@
 """Upscaling many files on a Ray cluster: the jobs are a Ray Data set, `Upscaler`s are its pool of actors.
 
-What a job is and how it is done stays in `jobs` and `batch`. Files are read and written by the machine that works on
+What a job is and how it is done stays in `plan` and `run`. Files are read and written by the machine that works on
 them, so they lie in an object store or on a file system that all machines share. An image whose worker is killed is
 done again; one that kills its worker each time is reported as failed, and takes no other with it.
 """
@@ -8,7 +8,6 @@ done again; one that kills its worker each time is reported as failed, and takes
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -18,18 +17,18 @@ from typing import Any
 import torch
 
 from lsm.batch.plan import Job
-from lsm.batch.ray_worker import Ledger, Order, Worker, build
-from lsm.batch.run import Summary, Watcher
+from lsm.batch.ray_worker import AttemptCounter, JobSpec, Weights, Worker, build_upscaler
+from lsm.batch.run import Callbacks, Summary
 from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra, one_line
 from lsm.files import passing_name
 from lsm.image.io import printable
-from lsm.inference.provenance import described
-from lsm.inference.recipe import Recipe
-from lsm.weights.locate import locate
+from lsm.inference.options import UpscaleOptions
+from lsm.inference.provenance import describe
+from lsm.weights.resolve import Source
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[None]:
+def connect(address: str) -> Iterator[None]:
     """Join a Ray cluster while the block runs, unless this process has joined one already.
 
     Args:
@@ -39,7 +38,7 @@ def connected(address: str) -> Iterator[None]:
         OptionError: If Ray is not installed or there is no cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
-    with needs_extra("ray", "--ray needs Ray"):
+    with needs_extra("ray", "A cluster needs Ray"):
         import ray
         import ray.data
     for handler in logging.getLogger("ray.data").handlers:
@@ -52,8 +51,8 @@ def connected(address: str) -> Iterator[None]:
             ray.init(address=address, logging_level=logging.ERROR, **starting)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise OptionError(
-                f"--ray {address}: no Ray cluster answers ({one_line(error)}). `ray start --head` starts one; "
-                "--ray local, one for this run on this machine alone."
+                f"`ray` {address}: no Ray cluster answers ({one_line(error)}). `ray start --head` starts one; "
+                "`ray` local is one for this run, on this machine alone."
             ) from error
     try:
         yield
@@ -66,7 +65,9 @@ class Cluster:
     """Upscalers on the machines of the cluster that this process has joined.
 
     Args:
-        recipe: How to make them. The device "auto" means GPUs if the cluster has any.
+        source: Of their network.
+        options: Theirs. The device "auto" means GPUs if the cluster has any.
+        task: What the network must be for.
         threads: Processors that each takes on a CPU; torch's number of threads here by default.
 
     Attributes:
@@ -77,25 +78,26 @@ class Cluster:
         CheckpointError: If the weights cannot be read.
     """
 
-    def __init__(self, recipe: Recipe, threads: int | None = None) -> None:
+    def __init__(self, source: Source, options: UpscaleOptions, task: str = "sr", threads: int | None = None) -> None:
         import ray
 
-        if recipe.device.startswith("cuda:"):
-            raise OptionError(f"--device {recipe.device}: a cluster chooses among its GPUs; use --device cuda.")
+        device = str(options.device)
+        if device.startswith("cuda:"):
+            raise OptionError(f"`device` {device}: a cluster chooses among its GPUs; let it be cuda.")
         if threads is not None and threads < 1:
-            raise OptionError(f"--ray-cpus {threads}: at least 1.")
-        if recipe.device == "auto" and ray.cluster_resources().get("GPU", 0) >= 1:
-            recipe = dataclasses.replace(recipe, device="cuda")
-        self.recipe = recipe
+            raise OptionError(f"`ray_cpus` {threads}: at least 1.")
+        if device == "auto" and ray.cluster_resources().get("GPU", 0) >= 1:
+            options = options.replace(device="cuda")
+        self.source, self.options = source, options
         self.threads = threads or torch.get_num_threads()
-        self.needs = {"num_cpus": 1, "num_gpus": 1} if recipe.device == "cuda" else {"num_cpus": self.threads}
+        self.needs = {"num_cpus": 1, "num_gpus": 1} if options.device == "cuda" else {"num_cpus": self.threads}
         self.size = sum(_fitting(node["Resources"], self.needs) for node in ray.nodes() if node["Alive"])
         if not self.size:
-            wanted = "a GPU" if "num_gpus" in self.needs else f"{self.threads} processors (see --ray-cpus)"
+            wanted = "a GPU" if "num_gpus" in self.needs else f"{self.threads} processors (see `ray_cpus`)"
             raise OptionError(f"No machine of the cluster has {wanted} for an upscaler.")
-        file = locate(recipe.weights)
+        file = source.fetch()
         try:
-            self.weights = (file.name, file.read_bytes())
+            self.weights = Weights(file.name, file.read_bytes(), task)
         except OSError as error:
             raise CheckpointError(f"{printable(file)}: cannot be read: {error.strerror or error}.") from error
         self.settings, self._tile = self._try_out()
@@ -104,14 +106,14 @@ class Cluster:
         """Make one upscaler on the cluster: what is wrong shows at once, and all take the tile that it chooses."""
         import ray
 
-        def describe(recipe: Recipe, weights: tuple[str, bytes], threads: int) -> tuple[str, int]:
+        def try_out(name: str, weights: Weights, options: UpscaleOptions, threads: int) -> tuple[str, int]:
             torch.set_num_threads(threads)
-            upscaler = build(recipe, weights)
-            return described(recipe.weights, upscaler), upscaler.max_tile
+            upscaler = build_upscaler(weights, options)
+            return describe(name, upscaler), upscaler.max_tile
 
-        task = ray.remote(**self.needs)(describe)
+        task = ray.remote(**self.needs)(try_out)
         try:
-            return ray.get(task.remote(self.recipe, self.weights, self.threads))
+            return ray.get(task.remote(self.source.name, self.weights, self.options, self.threads))
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, LSMError):
                 raise error.cause from error
@@ -123,7 +125,7 @@ class Cluster:
             raise OptionError(f"The cluster fails at a first task: {one_line(error, 300)}") from error
 
     def upscale_files(
-        self, jobs: Sequence[Job], *, note: str, max_pixels: int, watcher: Watcher | None = None
+        self, jobs: Sequence[Job], *, note: str, max_pixels: int, callbacks: Callbacks | None = None
     ) -> Summary:
         """Upscale files, in any order; the counterpart of `lsm.batch.run.upscale_files`.
 
@@ -131,7 +133,7 @@ class Cluster:
             jobs: Inputs and outputs.
             note: Written to the outputs' EXIF as the software that made them.
             max_pixels: Larger inputs fail, see `read_image`.
-            watcher: Told of finished jobs; of tiles nothing is heard.
+            callbacks: Called for finished jobs only.
 
         Returns:
             What became of them; Ctrl-C ends the run and returns too.
@@ -140,28 +142,28 @@ class Cluster:
             CheckpointError: If the network gives no finite numbers, which no other file would change.
             OptionError: If an output folder cannot be made.
         """
-        watcher, summary = watcher or Watcher(), Summary()
+        callbacks, summary = callbacks or Callbacks(), Summary()
         if not jobs:
             return summary
         missing = dict(enumerate(jobs))
         local = any(isinstance(path, Path) for job in jobs for path in (job.source, job.target))
         folder = str(Path.cwd()) if local else None
         with _token(jobs) as token:
-            order = Order(jobs, self.recipe, self.weights, self._tile, note, max_pixels, folder, token, self.threads)
+            spec = JobSpec(jobs, self.options, self.weights, self._tile, note, max_pixels, folder, token, self.threads)
             try:
-                for row in self._rows(order):
+                for row in self._rows(spec):
                     if row["fatal"]:
                         raise CheckpointError(row["text"])
-                    _note(summary, watcher, missing.pop(row["index"]), row["text"], row["good"])
+                    _note(summary, callbacks, missing.pop(row["index"]), row["text"], row["good"])
             except KeyboardInterrupt:
                 summary.interrupted = True
                 return summary
         for job in missing.values():
-            _note(summary, watcher, job, f"{printable(job.source)}: its worker failed; Ray's logs say why.", False)
+            _note(summary, callbacks, job, f"{printable(job.source)}: its worker failed; Ray's logs say why.", False)
         return summary
 
-    def _rows(self, order: Order) -> Iterator[dict[str, Any]]:
-        """Let the pool of actors do the jobs, one a task; a task whose actor is killed is done by the next one."""
+    def _rows(self, spec: JobSpec) -> Iterator[dict[str, Any]]:
+        """Do the jobs by the pool of actors, one a task; a task whose actor is killed is done by the next one."""
         import ray
         from ray.data import ActorPoolStrategy, DataContext, from_items
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -170,30 +172,30 @@ class Cluster:
         context.enable_progress_bars = context.print_on_execution_start = False
         context.max_errored_blocks = -1  # a job that fails in an unforeseen way leaves a gap, which the caller sees
         context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0  # as there is no queue, it is not exceeded
-        count = len(order.jobs)
+        count = len(spec.jobs)
         size = min(self.size, count)
         # Beside this process, so that it is lost only with the run itself.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        ledger = ray.remote(num_cpus=0, scheduling_strategy=here)(Ledger).remote(order)
+        attempts = ray.remote(num_cpus=0, scheduling_strategy=here)(AttemptCounter).remote(spec)
         # No queues at the actors: images differ in size, and none should wait behind a large one.
         pool = ActorPoolStrategy(min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=1)
         with DataContext.current(context):
             rows = from_items([{"index": index} for index in range(count)], override_num_blocks=count)
             yield from rows.map(
                 Worker,
-                fn_constructor_args=(ledger,),
+                fn_constructor_args=(attempts,),
                 compute=pool,
                 **self.needs,
             ).iter_rows()
 
 
-def _note(summary: Summary, watcher: Watcher, job: Job, text: str, good: bool) -> None:
-    """Enter a finished job in the summary, and tell."""
+def _note(summary: Summary, callbacks: Callbacks, job: Job, text: str, good: bool) -> None:
+    """Enter a finished job in the summary, and call back."""
     if good:
         summary.done.append(job)
     else:
         summary.failed.append((job, text))
-    watcher.finished(job, text, good)
+    callbacks.finished(job, text, good)
 
 
 def _fitting(has: dict[str, float], needs: dict[str, int]) -> int:

@@ -1,4 +1,4 @@
-"""What one machine of a cluster does: an actor that makes its own `Upscaler` and performs jobs, see `cluster`."""
+"""What one machine of a cluster does: an actor that makes its own `Upscaler` and performs jobs, see `ray_cluster`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import Any
 import torch
 
 from lsm.batch.plan import Job
-from lsm.batch.run import Watcher, upscale_files
+from lsm.batch.run import Callbacks, upscale_files
 from lsm.errors import CheckpointError
 from lsm.image.io import printable
 from lsm.image.remote import exists
-from lsm.inference.recipe import Recipe
+from lsm.inference.networks import open_network
+from lsm.inference.options import UpscaleOptions
 from lsm.inference.upscaler import Upscaler
 
 ATTEMPTS = 3
@@ -27,13 +28,28 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Order:
-    """All that a worker is told.
+class Weights:
+    """A file of weights that travels over the network, since it need not be on a worker's machine.
+
+    Attributes:
+        file: Its name.
+        content: Its bytes.
+        task: What its network must be for; anything if none.
+    """
+
+    file: str
+    content: bytes
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """All that a worker needs to know.
 
     Attributes:
         jobs: All jobs; a row of the data set is the index of one.
-        recipe: Of the upscaler.
-        weights: Name and content of the weights' file, which need not be on the worker's machine.
+        options: Of the upscaler.
+        weights: Of the network.
         tile: Largest tile, which one worker has chosen for all.
         note: See `upscale_files`.
         max_pixels: See `upscale_files`.
@@ -43,8 +59,8 @@ class Order:
     """
 
     jobs: Sequence[Job]
-    recipe: Recipe
-    weights: tuple[str, bytes]
+    options: UpscaleOptions
+    weights: Weights
     tile: int
     note: str
     max_pixels: int
@@ -53,16 +69,16 @@ class Order:
     threads: int
 
 
-class Ledger:
-    """An actor that hands out the order, and counts how often each job was begun, since Ray would try for ever."""
+class AttemptCounter:
+    """An actor that hands out the job spec, and counts how often each job was begun, since Ray would try for ever."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
+    def __init__(self, spec: JobSpec) -> None:
+        self._spec = spec
         self.begun: Counter[int] = Counter()
 
-    def order(self) -> Order:
-        """Give what a worker needs to know."""
-        return self._order
+    def spec(self) -> JobSpec:
+        """Return what a worker needs to know."""
+        return self._spec
 
     def begin(self, index: int) -> int:
         """Count and return the attempts at a job, this one included."""
@@ -73,16 +89,16 @@ class Ledger:
 class Worker:
     """An actor that does one job after the other; Ray Data calls it with rows."""
 
-    def __init__(self, ledger: Any) -> None:
+    def __init__(self, attempts: Any) -> None:
         import ray
 
-        self.ledger = ledger
+        self.attempts = attempts
         try:
-            self.order: Order = ray.get(ledger.order.remote())
-            torch.set_num_threads(self.order.threads)
-            self.upscaler = build(self.order.recipe, self.order.weights)
-            self.upscaler.max_tile = self.order.tile
-            self.problem = _go_to(self.order.folder, self.order.token)
+            self.spec: JobSpec = ray.get(attempts.spec.remote())
+            torch.set_num_threads(self.spec.threads)
+            self.upscaler = build_upscaler(self.spec.weights, self.spec.options)
+            self.upscaler.max_tile = self.spec.tile
+            self.problem = _go_to(self.spec.folder, self.spec.token)
         except Exception as error:  # Ray would begin anew for ever, and nobody would hear why
             self.problem = f"no upscaler on {socket.gethostname()}: {type(error).__name__}: {error}"
 
@@ -90,27 +106,31 @@ class Worker:
         """Do the job of a row and return what became of it; `fatal` ends the whole run."""
         import ray
 
-        job = self.order.jobs[row["index"]]
+        job = self.spec.jobs[row["index"]]
         answer = {"index": row["index"], "good": False, "fatal": False, "text": f"{printable(job.source)}: "}
         if self.problem:
             return answer | {"text": answer["text"] + self.problem}
-        if ray.get(self.ledger.begin.remote(row["index"])) > ATTEMPTS:
-            reason = f"its worker was killed {ATTEMPTS} times, perhaps for memory; try a smaller --tile."
+        if ray.get(self.attempts.begin.remote(row["index"])) > ATTEMPTS:
+            reason = f"its worker was killed {ATTEMPTS} times, perhaps for memory; try a smaller `tile`."
             return answer | {"text": answer["text"] + reason}
         try:
-            good, text = perform(job, self.upscaler, self.order.note, self.order.max_pixels)
+            good, text = perform(job, self.upscaler, self.spec.note, self.spec.max_pixels)
         except CheckpointError as error:
             return answer | {"text": str(error), "fatal": True}
         return answer | {"good": good, "text": text}
 
 
-def build(recipe: Recipe, weights: tuple[str, bytes]) -> Upscaler:
-    """Make an upscaler of weights that came over the network."""
-    name, content = weights
+def build_upscaler(weights: Weights, options: UpscaleOptions) -> Upscaler:
+    """Make an upscaler of weights that came over the network.
+
+    Raises:
+        CheckpointError: If the weights cannot be read.
+        OptionError: On a wrong option, or if the network is for another task.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, name)
-        file.write_bytes(content)
-        return recipe.build(file)
+        file = Path(folder, weights.file)
+        file.write_bytes(weights.content)
+        return Upscaler(open_network(file, weights.task), options)
 
 
 def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[bool, str]:
@@ -132,13 +152,13 @@ def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[b
         CheckpointError: If the weights are damaged.
     """
     said: list[tuple[bool, str]] = []
-    watcher = Watcher(finished=lambda job, text, good: said.append((good, text)))
+    callbacks = Callbacks(finished=lambda job, text, good: said.append((good, text)))
     if job.replace or not exists(job.target):
-        upscale_files([job], upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+        upscale_files([job], upscaler, note=note, max_pixels=max_pixels, callbacks=callbacks)
         return said[0]
     with tempfile.TemporaryDirectory() as folder:
         again = dataclasses.replace(job, target=Path(folder, job.target.name))
-        upscale_files([again], upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+        upscale_files([again], upscaler, note=note, max_pixels=max_pixels, callbacks=callbacks)
         if not said[0][0]:
             return said[0]
         if again.target.read_bytes() == job.target.read_bytes():
@@ -147,7 +167,7 @@ def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[b
 
 
 def _go_to(folder: str | None, token: Path | None) -> str | None:
-    """Let relative names start where the user's do; say what is wrong if this machine does not see the same files."""
+    """Change to the user's working folder; return what is wrong if this machine sees other files."""
     if folder is None:
         return None
     place = f"the machine {socket.gethostname()} does not see the folder"

@@ -46,8 +46,8 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Watcher:
-    """Whom to tell how the run goes; each does nothing by default.
+class Callbacks:
+    """Functions that are called as the run goes on; each does nothing by default.
 
     Attributes:
         started: Called with a job before it.
@@ -66,7 +66,7 @@ def upscale_files(
     *,
     note: str | None = None,
     max_pixels: int = MAX_PIXELS,
-    watcher: Watcher | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Summary:
     """Upscale files one after the other.
 
@@ -75,7 +75,7 @@ def upscale_files(
         upscaler: Does the work.
         note: Written to the outputs' EXIF as the software that made them.
         max_pixels: Larger inputs fail, see `read_image`.
-        watcher: Whom to tell; it is called in the caller's thread.
+        callbacks: Called in the caller's thread.
 
     Returns:
         What became of them; Ctrl-C ends the run, after the file that is being written, and returns too.
@@ -83,7 +83,7 @@ def upscale_files(
     Raises:
         CheckpointError: If the network gives no finite numbers, which no other file would change.
     """
-    run = _Run(upscaler, note, max_pixels, watcher or Watcher())
+    run = _Run(upscaler, note, max_pixels, callbacks or Callbacks())
     with ThreadPoolExecutor(1, "lsm-read") as reader, ThreadPoolExecutor(1, "lsm-write") as writer:
         try:
             for job, reading in _ahead(reader, run.read, jobs):
@@ -99,7 +99,7 @@ def upscale_files(
 def _ahead(
     reader: ThreadPoolExecutor, read: Callable[[Job], ImageData], jobs: Sequence[Job]
 ) -> Iterator[tuple[Job, Future[ImageData]]]:
-    """Give each job with its image to come, while the next one is read."""
+    """Yield each job with its image to come, while the next one is read."""
     waiting: deque[tuple[Job, Future[ImageData]]] = deque()
     for job in jobs:
         waiting.append((job, reader.submit(read, job)))
@@ -115,7 +115,7 @@ class _Run:
     upscaler: Upscaler
     note: str | None
     max_pixels: int
-    watcher: Watcher
+    callbacks: Callbacks
     summary: Summary = field(default_factory=Summary)
     writing: tuple[Job, Future[str]] | None = None
 
@@ -126,7 +126,7 @@ class _Run:
         image = read_image(job.source, self.max_pixels)
         size = self.upscaler.output_size(*image.pixels.shape[:2])
         try:
-            check_fits(format_of(job.target), *size, image.has_alpha and self.upscaler.alpha != "drop")
+            check_fits(format_of(job.target), *size, image.has_alpha and self.upscaler.options.alpha != "drop")
         except InputError as error:
             raise InputError(f"{printable(job.source)}: {error}") from error
         try:
@@ -137,10 +137,10 @@ class _Run:
 
     def upscale(self, job: Job, reading: Future[ImageData], writer: ThreadPoolExecutor) -> None:
         """Upscale one image and hand it on to be written, once the one before has been."""
-        self.watcher.started(job)
+        self.callbacks.started(job)
         start = time.monotonic()
         try:
-            result = self.upscaler.upscale_image(reading.result(), self.watcher.tile)
+            result = self.upscaler.upscale_image(reading.result(), self.callbacks.tile)
         except CheckpointError:
             raise
         except Exception as error:
@@ -150,7 +150,7 @@ class _Run:
         self.writing = job, writer.submit(self._write, job, result, start)
 
     def _write(self, job: Job, result: ImageData, start: float) -> str:
-        """Write one result and say so in a line; in the writing thread."""
+        """Write one result and return a line that says so; in the writing thread."""
         if self.note:
             result = result.with_exif(with_processing_note(result.exif, self.note))
         write_image(job.target, result, job.replace)
@@ -168,7 +168,7 @@ class _Run:
             self._fail(job, error)
         else:
             self.summary.done.append(job)
-            self.watcher.finished(job, text, True)
+            self.callbacks.finished(job, text, True)
         self.writing = None
 
     def finish_after_interruption(self) -> None:
@@ -181,11 +181,11 @@ class _Run:
     def _fail(self, job: Job, error: Exception) -> None:
         reason = _reason(error, job)
         self.summary.failed.append((job, reason))
-        self.watcher.finished(job, reason, False)
+        self.callbacks.finished(job, reason, False)
 
 
 def _reason(error: Exception, job: Job) -> str:
-    """Say in one line why a job failed."""
+    """Return in one line why a job failed."""
     if isinstance(error, LSMError):
         return str(error)
     log.debug("Unexpected failure at %s", printable(job.source), exc_info=error)

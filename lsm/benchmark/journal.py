@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsm.benchmark.results import Row, row_from, row_json
+from lsm.benchmark.results import ImageResult, result_from_dict, result_line
 from lsm.errors import InputError
 
 
-def row_key(facts: Mapping[str, Any]) -> str:
+def result_key(facts: Mapping[str, Any]) -> str:
     """Hash everything that a row's figures depend on; a row is only ever taken again under the same key.
 
     Args:
@@ -43,19 +43,19 @@ class Journal:
         self._folder = folder
         self._path = folder / f"rows-{rank}.jsonl"
 
-    def read(self) -> dict[str, Row]:
+    def read(self) -> dict[str, ImageResult]:
         """Return the rows of all runs by their key; a line that was cut off when a run was killed is left out."""
-        rows: dict[str, Row] = {}
+        rows: dict[str, ImageResult] = {}
         for path in sorted(self._folder.glob("rows-*.jsonl")):
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
-                    row = row_from(json.loads(line))
+                    row = result_from_dict(json.loads(line))
                 except (ValueError, TypeError, KeyError):
                     continue
                 rows[row.key] = row
         return rows
 
-    def append(self, row: Row) -> None:
+    def append(self, row: ImageResult) -> None:
         """Write a row at once; it begins a new line, should the one before it have been cut off."""
         with self._path.open("a+b") as file:
             size = file.seek(0, 2)
@@ -63,4 +63,4 @@ class Journal:
                 file.seek(size - 1)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(row_json(row).encode(errors="backslashreplace") + b"\n")  # an escape of JSON too
+            file.write(result_line(row).encode(errors="backslashreplace") + b"\n")  # an escape of JSON too

@@ -20,8 +20,9 @@ from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.inference.device import pick_device
 from lsm.inference.upscaler import Upscaler
 from lsm.profiling.complexity import complexity
-from lsm.weights import EMBEDDED, load_model
+from lsm.weights import load_model
 from lsm.weights.identity import state_hash
+from lsm.weights.resolve import embedded_scales
 
 OUTPUT_SIZE = (720, 1280)
 """Height and width of the output at which MACs are stated, as in the papers."""
@@ -147,13 +148,13 @@ def parse_methods(text: str, scales: Sequence[int], settings: Settings) -> list[
         found = [spec for spec in _expand(item, scales, settings) if spec.scale in scales]
         if not found:
             wanted = ", ".join(f"×{scale}" for scale in scales)
-            raise OptionError(f"Model {item!r} has none of the scales {wanted}; change --scales or leave it out.")
+            raise OptionError(f"Model {item!r} has none of the scales {wanted}; change `scales` or leave it out.")
         for spec in found:
             if any((spec.label, spec.scale) == (other.label, other.scale) for other in specs):
                 raise OptionError(f"Two models are called {spec.label!r} at ×{spec.scale}; name one: LABEL={item}.")
             specs.append(spec)
     if not specs:
-        raise OptionError("No models are given; try --models tiny,bicubic.")
+        raise OptionError("No models are given; set `models`, e.g. to tiny,bicubic.")
     return specs
 
 
@@ -164,7 +165,7 @@ def _expand(item: str, scales: Sequence[int], settings: Settings) -> list[Method
         label, source = (part.strip() for part in item.split("=", 1))
     if source in BASELINES:
         return [MethodSpec(label or source, source, scale) for scale in scales]
-    embedded = [scale for scale in scales if f"{source}-x{scale}" in EMBEDDED]
+    embedded = [scale for scale in scales if scale in embedded_scales(source)]
     if embedded and not Path(source).is_file():
         return [MethodSpec(label or source, f"{source}-x{scale}", scale) for scale in embedded]
     if "{scale}" in source:
@@ -250,5 +251,5 @@ def _macs(model: nn.Module, scale: int) -> int | None:
 
 
 def device_kind(settings: Settings) -> str:
-    """Name the kind of device the settings lead to: "cpu", "cuda" or "mps"."""
+    """Return the kind of device the settings lead to: "cpu", "cuda" or "mps"."""
     return pick_device(settings.device).type

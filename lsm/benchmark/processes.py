@@ -13,15 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lsm.benchmark.evaluate import Work, evaluate
+from lsm.benchmark.evaluate import ImageTask, evaluate
 from lsm.benchmark.methods import Method, MethodSpec
-from lsm.benchmark.results import Row
+from lsm.benchmark.results import ImageResult
 from lsm.benchmark.settings import Settings
-from lsm.data.pool import worker_pool
+from lsm.data.workers import worker_pool
 from lsm.errors import OptionError
-
-Assignment = tuple[Work, MethodSpec]
-"""An image and the method to load for it."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +36,21 @@ class Rank:
     local: int = 0
 
     def device(self, name: str) -> str:
-        """Give the device of this rank where several share the work on GPUs."""
+        """Return the device of this rank where several share the work on GPUs."""
         takes_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
         return f"cuda:{self.local % torch.cuda.device_count()}" if self.count > 1 and takes_gpu else name
 
-    def gather(self, rows: list[Row]) -> list[Row]:
-        """Bring the rows of all ranks together on every one of them."""
+    def gather(self, rows: list[ImageResult]) -> list[ImageResult]:
+        """Return the rows of all ranks, on every one of them."""
         if self.count == 1:
             return rows
-        everyone: list[list[Row]] = [[] for _ in range(self.count)]
+        everyone: list[list[ImageResult]] = [[] for _ in range(self.count)]
         torch.distributed.all_gather_object(everyone, rows)
         return [row for part in everyone for row in part]
 
 
 @contextmanager
-def joined() -> Iterator[Rank]:
+def join_ranks() -> Iterator[Rank]:
     """Join the other ranks if torchrun started this process, and leave them at the end.
 
     Rows travel as Python objects between processors, so gloo serves on every machine.
@@ -70,11 +67,11 @@ def joined() -> Iterator[Rank]:
         torch.distributed.destroy_process_group()
 
 
-def run_all(work: Sequence[Assignment], settings: Settings, jobs: int) -> Iterator[Row]:
+def run_all(tasks: Sequence[ImageTask], settings: Settings, jobs: int) -> Iterator[ImageResult]:
     """Evaluate images, in this process or in several.
 
     Args:
-        work: What to do; neighbours with the same method share its loading.
+        tasks: What to do; neighbours with the same method share its loading.
         settings: How.
         jobs: Processes; 1 for this one alone. They divide the processor's threads among them.
 
@@ -86,24 +83,23 @@ def run_all(work: Sequence[Assignment], settings: Settings, jobs: int) -> Iterat
         InputError: If an image cannot be read or measured.
     """
     if jobs < 1:
-        raise OptionError(f"--jobs {jobs}: at least 1.")
-    if jobs == 1 or len(work) < 2:
-        for item in work:
-            yield _run_one(item, settings)
+        raise OptionError(f"`jobs` must be at least 1, not {jobs}.")
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield _run_one(task, settings)
         return
     threads = max(1, torch.get_num_threads() // jobs)
     with worker_pool(jobs, __name__, threads) as pool:
-        for future in as_completed([pool.submit(_run_one, item, settings) for item in work]):
+        for future in as_completed([pool.submit(_run_one, task, settings) for task in tasks]):
             yield future.result()
 
 
-def _run_one(item: Assignment, settings: Settings) -> Row:
-    work, spec = item
-    return evaluate(work, _loaded(spec, settings), settings.channel)
+def _run_one(task: ImageTask, settings: Settings) -> ImageResult:
+    return evaluate(task, _load(task.method, settings), settings.channel)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(spec: MethodSpec, settings: Settings) -> Method:
+def _load(spec: MethodSpec, settings: Settings) -> Method:
     """Keep the method of the last image; the next one mostly needs it again."""
     method = Method(spec, settings)
     method(np.zeros((64, 64, 3), np.uint8))  # else the first image's time holds what libraries set up once

@@ -14,7 +14,7 @@ from lsm.errors import OptionError
 from lsm.image.io import read_rgb
 from lsm.image.pixels import from_tensor
 from lsm.inference.upscaler import Upscaler
-from lsm.metrics.fidelity import psnr, ssim
+from lsm.metrics import psnr, ssim
 
 NLM_STRENGTHS: dict[int, tuple[float, float]] = {15: (7.5, 9.0), 25: (12.5, 15.0), 50: (25.0, 30.0)}
 """(h, hColor) of OpenCV's non-local means for each sigma, by PSNR on images of BSDS400; `tune_non_local_means`."""

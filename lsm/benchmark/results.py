@@ -20,7 +20,7 @@ FORMAT = "lsm-benchmark-1"
 
 
 @dataclass(frozen=True)
-class Row:
+class ImageResult:
     """One image upscaled by one method.
 
     Attributes:
@@ -97,16 +97,16 @@ class Results:
     environment: dict[str, Any]
     methods: tuple[MethodInfo, ...]
     sets: tuple[dict[str, Any], ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ImageResult, ...]
 
     def means(self) -> list[Mean]:
         """Average over images, see `means`."""
         return means(self.rows)
 
 
-def means(rows: Iterable[Row]) -> list[Mean]:
+def means(rows: Iterable[ImageResult]) -> list[Mean]:
     """Average rows over the images of each method, set and scale, in order of their first row."""
-    groups: dict[tuple[str, str, int], list[Row]] = {}
+    groups: dict[tuple[str, str, int], list[ImageResult]] = {}
     for row in rows:
         groups.setdefault((row.model, row.image_set, row.scale), []).append(row)
     return [
@@ -146,7 +146,7 @@ def read_json(path: Path) -> Results:
             content["environment"],
             tuple(MethodInfo(**method) for method in content["methods"]),
             tuple(content["sets"]),
-            tuple(row_from(row) for row in content["rows"]),
+            tuple(result_from_dict(row) for row in content["rows"]),
         )
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
@@ -154,24 +154,24 @@ def read_json(path: Path) -> Results:
         raise InputError(f"{path}: no results.json of `lsm benchmark`, or damaged ({error}).") from error
 
 
-def row_from(values: dict[str, Any]) -> Row:
+def result_from_dict(values: dict[str, Any]) -> ImageResult:
     """Build a row from what a JSON file holds.
 
     Raises:
         TypeError: If fields are missing or unknown.
     """
-    return Row(**{**values, "psnr": float(values["psnr"])})
+    return ImageResult(**{**values, "psnr": float(values["psnr"])})
 
 
-def row_json(row: Row) -> str:
+def result_line(row: ImageResult) -> str:
     """Write a row as one line of JSON."""
     return json.dumps(plain(dataclasses.asdict(row)), ensure_ascii=False, allow_nan=False)
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
+def write_csv(rows: Sequence[ImageResult], path: Path) -> None:
     """Write `results.csv`: every image, a line each."""
     text = io.StringIO()
-    names = [field.name for field in dataclasses.fields(Row)]
+    names = [field.name for field in dataclasses.fields(ImageResult)]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(dataclasses.asdict(row) for row in rows)

@@ -1,12 +1,13 @@
-"""How a benchmark runs, and the protocol's name that follows from it."""
+"""What a benchmark compares and how it runs, and the protocol's name that follows from that."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from lsm.errors import OptionError, unknown_name
 from lsm.inference.device import check_precision
-from lsm.metrics.fidelity import CHANNELS, Channel
+from lsm.metrics import CHANNELS, Channel
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,12 @@ class Settings:
     """What a figure depends on besides the network and the images.
 
     Attributes:
-        channel: "y" or "rgb", see `lsm.metrics.fidelity.PROTOCOL`.
+        channel: "y" or "rgb", see `lsm.metrics.PROTOCOL`.
         tile: Side of tiles in low-resolution pixels; 0 runs images whole, as the protocol asks.
         tile_overlap: Low-resolution pixels that neighbouring tiles share.
         precision: "fp32", "bf16" or "fp16".
         device: As `lsm.inference.device.pick_device` takes it.
-        ensemble: Whether networks average over the 8 flips and turns; their labels then end in "+".
+        ensemble: Whether networks use self-ensemble, the mean over 8 flips and turns; their labels then end in "+".
         recurrence: "paper" or "official" for LSM networks; none for what their weights say.
     """
 
@@ -52,3 +53,34 @@ class Settings:
         if self.precision != "fp32":
             parts.append(self.precision)
         return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What to compare on what.
+
+    Attributes:
+        data: Root of the sets.
+        sets: Names of sets, in any common spelling.
+        scales: Scales.
+        methods: Methods as `lsm.benchmark.methods.parse_methods` reads them.
+        report: Folder of the results, and of the journal by which a killed run goes on.
+        settings: How the methods run.
+        limit: Images of each set at most; none for all.
+        jobs: Processes on this machine.
+        crops: Images of each set and scale whose crops the report shows.
+        visual: Folder for all results as images; none to keep none.
+        fresh: Whether to measure everything anew.
+    """
+
+    data: Path
+    sets: tuple[str, ...]
+    scales: tuple[int, ...]
+    methods: str
+    report: Path
+    settings: Settings = field(default_factory=Settings)
+    limit: int | None = None
+    jobs: int = 1
+    crops: int = 8
+    visual: Path | None = None
+    fresh: bool = False

@@ -9,8 +9,8 @@ from statistics import stdev
 
 import numpy as np
 
-from lsm.benchmark.results import Results, Row
-from lsm.errors import InputError, OptionError, unknown_name
+from lsm.benchmark.results import ImageResult, Results
+from lsm.errors import InputError, OptionError, needs_extra, unknown_name
 
 DRAWS = 10_000
 """Resamplings of a bootstrap."""
@@ -89,7 +89,7 @@ def paired_bootstrap(differences: Sequence[float], draws: int = DRAWS, seed: int
 
 
 def seeds_margin(differences: Sequence[float]) -> float:
-    """Tell how far a mean difference may be off because networks trained anew differ: half of Student's 95% interval.
+    """Estimate how far a mean difference may be off since trainings differ: half of Student's 95% interval.
 
     Args:
         differences: One for each seed, that is, for each pair of trainings.
@@ -97,7 +97,8 @@ def seeds_margin(differences: Sequence[float]) -> float:
     Returns:
         The half width; infinite for one seed, which says nothing of another.
     """
-    from scipy.special import stdtrit
+    with needs_extra("train", "The spread over seeds needs scipy"):
+        from scipy.special import stdtrit
 
     count = len(differences)
     if count < 2:
@@ -142,12 +143,12 @@ def _common_labels(first: Results, second: Results) -> list[tuple[str, str]]:
         return [(labels_a[0], labels_b[0])]
     if not common:
         raise OptionError(
-            f"No model is in both files ({', '.join(labels_a)}; {', '.join(labels_b)}); name two: --pair FIRST:SECOND."
+            f"No model is in both files ({', '.join(labels_a)}; {', '.join(labels_b)}); name two by `pair`."
         )
     return common
 
 
-def _rows_of(results: Results, label: str) -> dict[tuple[str, int, str], Row]:
+def _rows_of(results: Results, label: str) -> dict[tuple[str, int, str], ImageResult]:
     rows = {(row.image_set, row.scale, row.image): row for row in results.rows if row.model == label}
     if not rows:
         raise OptionError(unknown_name("model", label, {row.model for row in results.rows}))
@@ -158,8 +159,8 @@ def _compare_set(
     first: str,
     second: str,
     key: tuple[str, int],
-    rows_a: dict[tuple[str, int, str], Row],
-    rows_b: dict[tuple[str, int, str], Row],
+    rows_a: dict[tuple[str, int, str], ImageResult],
+    rows_b: dict[tuple[str, int, str], ImageResult],
 ) -> Comparison | None:
     """Compare two methods on one set; none if no image is the same in both."""
     both = [name for name in rows_a if name[:2] == key and name in rows_b]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lsm.benchmark.published import Published, counterpart
-from lsm.benchmark.results import Mean, Results, Row, means
+from lsm.benchmark.results import ImageResult, Mean, Results, means
 from lsm.data.datasets import IMAGES
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Line:
 
 
 def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
-    """Bring measured and published figures together.
+    """Join measured and published figures to lines.
 
     Args:
         results: What was measured.
@@ -77,7 +77,7 @@ def comparable(results: Results, row: Published) -> dict[str, tuple[float, float
 
 
 def set_title(results: Results, name: str) -> str:
-    """Give the heading of a set: its name, and how many of its images were measured where it is not all."""
+    """Return the heading of a set: its name, and how many of its images were measured where it is not all."""
     images = next(image_set["images"] for image_set in results.sets if image_set["name"] == name)
     return name if IMAGES.get(name, images) == images else f"{name} ({images} of {IMAGES[name]})"
 
@@ -108,7 +108,7 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
     return "\n".join(parts)
 
 
-def live_table(rows: Iterable[Row], protocol: str) -> Table:
+def live_table(rows: Iterable[ImageResult], protocol: str) -> Table:
     """Make the terminal's table of the means so far."""
     from rich.table import Table
 
@@ -130,7 +130,7 @@ def live_table(rows: Iterable[Row], protocol: str) -> Table:
 
 
 def computed_with(results: Results) -> str:
-    """Say in one sentence with which versions and hardware the figures were computed."""
+    """Describe in one sentence with which versions and hardware the figures were computed."""
     about = results.environment
     parts = [f"lsm {about['lsm'] or 'from source'}"]
     if about["commit"]:

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
@@ -18,10 +19,26 @@ app = typer.Typer(
     name="lsm",
     help="Make images sharper and larger: single-image super-resolution and restoration with LSM.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from lsm.version import __version__
+
+        typer.echo(f"lsm {__version__}")
+        raise typer.Exit()
+
+
+@app.callback(help=app.info.help)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -42,6 +59,7 @@ def main(argv: list[str] | None = None) -> None:
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Print an error that the user can mend, or one of the system, as one line, and leave with exit code 2."""
+    from lsm.cli.flags import translate_options
     from lsm.errors import LSMError
 
     for stream in (sys.stdout, sys.stderr):
@@ -50,7 +68,7 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except LSMError as error:
-        print(f"lsm: error: {error}", file=sys.stderr)
+        print(f"lsm: error: {translate_options(str(error))}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         logging.getLogger(__name__).debug("An error of the system", exc_info=error)

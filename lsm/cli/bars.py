@@ -39,7 +39,7 @@ def progress_bars(title: str = "{task.description}", count: ProgressColumn | Non
 
 
 @contextlib.contextmanager
-def log_shown(console: Console, level: int = logging.INFO) -> Iterator[None]:
+def show_log(console: Console, level: int = logging.INFO) -> Iterator[None]:
     """Print what the package logs from `level` on to `console` while the block runs; other loggers stay as they are."""
     from rich.logging import RichHandler
 

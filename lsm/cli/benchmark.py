@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lsm.cli.bars import log_shown
+from lsm.cli.bars import show_log
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from lsm.benchmark.results import Results, Row
-    from lsm.benchmark.runner import Plan
+    from lsm.benchmark.results import ImageResult, Results
+    from lsm.benchmark.settings import BenchmarkOptions
     from lsm.benchmark.statistics import Comparison
 
 Data = Annotated[
@@ -80,8 +80,7 @@ def benchmark(
         raise OptionError("--data is missing: the folder in which the test sets are; see `lsm data`.")
     import torch
 
-    from lsm.benchmark.runner import Plan
-    from lsm.benchmark.settings import Settings
+    from lsm.benchmark.settings import BenchmarkOptions, Settings
     from lsm.data.datasets import parse_scales
 
     if threads is not None:
@@ -91,7 +90,7 @@ def benchmark(
     names = tuple(name.strip() for name in sets.split(",") if name.strip())
     if not names:
         raise OptionError("--sets names no set.")
-    plan = Plan(
+    plan = BenchmarkOptions(
         data=data,
         sets=names,
         scales=tuple(parse_scales(scales)),
@@ -154,13 +153,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="benchmark")
 
 
-def _run(plan: Plan, published: str) -> None:
+def _run(plan: BenchmarkOptions, published: str) -> None:
     """Run a benchmark with its table on the terminal; the first of several processes writes the report."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from lsm.benchmark.processes import joined
+    from lsm.benchmark.processes import join_ranks
     from lsm.benchmark.published import select
     from lsm.benchmark.report import write_report
     from lsm.benchmark.runner import run
@@ -170,13 +169,13 @@ def _run(plan: Plan, published: str) -> None:
     console = Console(soft_wrap=True)
     bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     task = bar.add_task("images", total=None)
-    with joined() as rank, log_shown(console, logging.WARNING if rank.index else logging.INFO):
+    with join_ranks() as rank, show_log(console, logging.WARNING if rank.index else logging.INFO):
         if rank.index:
             run(plan, rank)
             return
         with Live(console=console, refresh_per_second=2, transient=True) as live:
 
-            def show(rows: list[Row], total: int) -> None:
+            def show(rows: list[ImageResult], total: int) -> None:
                 bar.update(task, completed=len(rows), total=total)
                 table: RenderableType = live_table(rows, plan.settings.protocol)
                 live.update(Group(table, bar) if console.is_terminal else "")

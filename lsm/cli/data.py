@@ -55,7 +55,7 @@ def check(
             for done, texts in check_set(image_set, jobs):
                 advance(done, len(image_set.pairs))
                 mine += texts
-        low_name = image_set.low_folder.relative_to(root) if image_set.low_folder and low is None else "none"
+        low_name = image_set.lr_folder.relative_to(root) if image_set.lr_folder and low is None else "none"
         about = f"LR {low_name}" if low is None else f"LR {low}"
         typer.echo(
             f"{image_set.name} ×{image_set.scale}: {len(image_set.pairs)} images, {about}: "
@@ -92,7 +92,7 @@ def prepare(
 ) -> None:
     """Make a folder ready: HR cropped to a multiple, MATLAB bicubic LR, sub-images, LMDB, meta_info; restartable."""
     from lsm.data.datasets import parse_scales
-    from lsm.data.prepare import Recipe
+    from lsm.data.prepare import PrepareOptions
     from lsm.data.prepare import prepare as run
 
     if sub_step is not None and sub_overlap is not None:
@@ -101,7 +101,9 @@ def prepare(
         raise OptionError("--sub-step and --sub-overlap need --sub-size.")
     if sub_overlap is not None:
         sub_step = sub_size - sub_overlap
-    recipe = Recipe(tuple(parse_scales(scales)), sub_size, sub_size // 2 if sub_step is None else sub_step, template)
+    recipe = PrepareOptions(
+        tuple(parse_scales(scales)), sub_size, sub_size // 2 if sub_step is None else sub_step, template
+    )
     with _bar("images") as advance:
         prepared = run(source, output, recipe, jobs, overwrite, advance)
     folders = ["HR", *(f"LR_bicubic/X{scale}" for scale in recipe.scales)]
@@ -153,10 +155,10 @@ def _distinct(found: list[ImageSet]) -> list[ImageSet]:
     kept: list[ImageSet] = []
     for image_set in found:
         others = [other for other in found if other.name == image_set.name]
-        folders = {(other.high_folder, other.low_folder) for other in kept}
-        if image_set.low_folder is None and any(other.low_folder for other in others):
+        folders = {(other.hr_folder, other.lr_folder) for other in kept}
+        if image_set.lr_folder is None and any(other.lr_folder for other in others):
             continue
-        if (image_set.high_folder, image_set.low_folder) not in folders:
+        if (image_set.hr_folder, image_set.lr_folder) not in folders:
             kept.append(image_set)
     return kept
 

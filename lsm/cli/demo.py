@@ -31,12 +31,13 @@ def demo(
     """
     from lsm.demo.server import demo_server, end_signal
     from lsm.inference.device import pick_device
-    from lsm.inference.models import open_network, weights_for
+    from lsm.inference.networks import open_network
+    from lsm.weights.resolve import DEFAULT, list_models
 
     pick_device(device)
     for name in models:  # a wrong one is told now rather than to a visitor
-        open_network(weights_for(name, None))
-    offered = [*models, "tiny", *_embedded()]
+        open_network(name, "sr")
+    offered = [*models, DEFAULT, *list_models("sr")]
     ended = end_signal()
     with (
         demo_server(offered, host=host, port=port, device=device, max_pixels=int(max_megapixels * 1e6)) as address,
@@ -46,12 +47,6 @@ def demo(
         if open_browser:
             typer.launch(address)
         ended.wait()
-
-
-def _embedded() -> tuple[str, ...]:
-    from lsm.weights import EMBEDDED
-
-    return EMBEDDED
 
 
 def register(app: typer.Typer) -> None:

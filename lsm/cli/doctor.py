@@ -8,10 +8,10 @@ import typer
 def doctor() -> None:
     """Print versions, devices, the measured speed of each backend, and what each missing extra would bring."""
     from lsm.profiling import doctor as diagnosis
-    from lsm.profiling.environment import environment
+    from lsm.profiling.environment import describe_environment
 
     places = diagnosis.devices()
-    facts = environment(next(iter(places)))
+    facts = describe_environment(next(iter(places)))
     _section(
         "versions",
         {name: str(facts[name] or "not installed") for name in ("lsm", "commit", "python", "torch", "numpy", "system")},

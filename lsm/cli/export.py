@@ -37,7 +37,7 @@ def onnx(
     from lsm.weights import about_weights, load_model
 
     about = about_weights(model, licence=licence)
-    report = export_onnx(load_model(model, recurrence), output, precision, about)
+    report = export_onnx(load_model(model, recurrence=recurrence), output, precision, about)
     typer.echo(f"{output}: {report.size:,} bytes, {precision}, licence {report.metadata['licence']}")
     if report.metadata["recurrence"] == "official":
         typer.echo("The published implementation draws categories at random; the file takes the most probable ones.")
@@ -51,7 +51,7 @@ def saved_program(model: ModelName, output: Output, licence: Licence = None, rec
     from lsm.export.program import export_program
     from lsm.weights import about_weights, load_model
 
-    size = export_program(load_model(model, recurrence), output, about_weights(model, licence=licence))
+    size = export_program(load_model(model, recurrence=recurrence), output, about_weights(model, licence=licence))
     typer.echo(f"{output}: {size:,} bytes")
 
 
@@ -80,7 +80,7 @@ def convert(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     typer.echo(
         f"{output}: {output.stat().st_size:,} bytes, {model.config.purpose}, {parameters:,} parameters, "
-        f"{model.config.recurrence} recurrence"
+        f"{model.config.recurrence.mode} recurrence"
     )
 
 

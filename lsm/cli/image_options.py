@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lsm.errors import OptionError
+
+if TYPE_CHECKING:
+    from lsm.inference.options import UpscaleOptions
 
 Inputs = Annotated[
     list[str], typer.Argument(metavar="INPUT...", help="Images, folders (with all below them), globs, or URLs.")
@@ -83,12 +87,34 @@ RayCpus = Annotated[
 ]
 
 
-def precision_of(precision: str, fp32: bool) -> str:
-    """The number format that --precision and its short form --fp32 ask for together.
+@dataclass(frozen=True)
+class Batch:
+    """How the files of a run are treated; the names are those of the options above."""
+
+    skip_existing: bool
+    overwrite: bool
+    max_megapixels: float
+    ray: str | None
+    ray_cpus: int | None
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels of the largest input."""
+        return int(self.max_megapixels * 1e6)
+
+
+def upscale_options(fp32: bool, **options: Any) -> UpscaleOptions:
+    """Return the options of an upscaler from those of a command.
+
+    Args:
+        fp32: The short form of `--precision fp32`.
+        **options: Of `UpscaleOptions`.
 
     Raises:
-        OptionError: If they contradict each other.
+        OptionError: On a wrong value, or if `fp32` and the precision contradict each other.
     """
-    if fp32 and precision != "fp32":
-        raise OptionError(f"--fp32 and --precision {precision} exclude each other.")
-    return precision
+    from lsm.inference.options import UpscaleOptions
+
+    if fp32 and options["precision"] != "fp32":
+        raise OptionError(f"--fp32 and --precision {options['precision']} exclude each other.")
+    return UpscaleOptions(**options)

@@ -9,81 +9,78 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from lsm.cli.bars import progress_bars
+from lsm.cli.flags import translate_options
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
     from lsm.batch.plan import Job, Naming
-    from lsm.batch.run import Summary, Watcher
-    from lsm.inference.recipe import Recipe
+    from lsm.batch.run import Callbacks, Summary
+    from lsm.cli.image_options import Batch
+    from lsm.inference.options import UpscaleOptions
+    from lsm.weights.resolve import Source
 
 
 def run_over_files(
-    names: Sequence[str],
-    naming: Naming,
-    recipe: Recipe,
-    skip_existing: bool,
-    overwrite: bool,
-    max_megapixels: float,
-    ray: str | None,
-    ray_cpus: int | None,
+    names: Sequence[str], naming: Naming, source: Source, task: str, options: UpscaleOptions, batch: Batch
 ) -> NoReturn:
     """Run a network over images, with bars, a summary and the exit code; what `upscale` and `restore` share.
 
     Args:
         names: Files, folders, globs, URLs.
         naming: How results are named.
-        recipe: Makes the network's `Upscaler`.
-        skip_existing: See `lsm.batch.plan.plan`.
-        overwrite: Likewise.
-        max_megapixels: Larger inputs fail.
-        ray: Address of a Ray cluster; none for this process.
-        ray_cpus: Processors for each worker there.
+        source: Of the network.
+        task: What the network must be for.
+        options: Of the upscaler.
+        batch: How the files are treated.
 
     Raises:
         typer.Exit: Always, if the work began: with 0, 1 or 130.
-        OptionError: If the options contradict each other, or as `plan` and `Recipe.build` do.
+        OptionError: If the options contradict each other, or as `plan` and `open_network` do.
     """
     from lsm.batch.plan import plan
 
-    if ray_cpus is not None and ray is None:
+    if batch.ray_cpus is not None and batch.ray is None:
         raise OptionError("--ray-cpus is for --ray; without it torch takes all processors, or OMP_NUM_THREADS of them.")
-    jobs, left_out = plan(names, naming, skip_existing=skip_existing, overwrite=overwrite)
-    max_pixels = int(max_megapixels * 1e6)
-    summary = _run(jobs, recipe, max_pixels) if ray is None else _run_on_ray(jobs, recipe, max_pixels, ray, ray_cpus)
-    _print_summary(summary, jobs, left_out, "upscaled" if recipe.task == "sr" else "restored")
+    jobs, left_out = plan(names, naming, skip_existing=batch.skip_existing, overwrite=batch.overwrite)
+    run = _run if batch.ray is None else _run_on_ray
+    summary = run(jobs, source, task, options, batch)
+    _print_summary(summary, jobs, left_out, "upscaled" if task == "sr" else "restored")
     raise typer.Exit(summary.exit_code)
 
 
-def _run(jobs: Sequence[Job], recipe: Recipe, max_pixels: int) -> Summary:
+def _run(jobs: Sequence[Job], source: Source, task: str, options: UpscaleOptions, batch: Batch) -> Summary:
     """Do the jobs in this process."""
     from lsm.batch.run import upscale_files
-    from lsm.inference.provenance import described, processing_note
+    from lsm.inference.networks import open_network
+    from lsm.inference.provenance import describe, processing_note
+    from lsm.inference.upscaler import Upscaler
 
-    upscaler = recipe.build()
-    settings = described(recipe.weights, upscaler)
-    with _progress(jobs, settings) as watcher:
-        note = processing_note(settings, recipe.seed)
-        return upscale_files(jobs, upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+    upscaler = Upscaler(open_network(source, task), options)
+    settings = describe(source.name, upscaler)
+    with _progress(jobs, settings) as callbacks:
+        note = processing_note(settings, options.seed)
+        return upscale_files(jobs, upscaler, note=note, max_pixels=batch.max_pixels, callbacks=callbacks)
 
 
-def _run_on_ray(jobs: Sequence[Job], recipe: Recipe, max_pixels: int, address: str, cpus: int | None) -> Summary:
+def _run_on_ray(jobs: Sequence[Job], source: Source, task: str, options: UpscaleOptions, batch: Batch) -> Summary:
     """Do the jobs on a cluster."""
-    from lsm.batch import ray_cluster as cluster
+    from lsm.batch import ray_cluster
     from lsm.inference.provenance import processing_note
 
-    with cluster.connected(address):
-        workers = cluster.Cluster(recipe, cpus)
-        with _progress(jobs, workers.settings) as watcher:
-            note = processing_note(workers.settings, recipe.seed)
-            return workers.upscale_files(jobs, note=note, max_pixels=max_pixels, watcher=watcher)
+    assert batch.ray is not None
+    with ray_cluster.connect(batch.ray):
+        cluster = ray_cluster.Cluster(source, options, task, batch.ray_cpus)
+        with _progress(jobs, cluster.settings) as callbacks:
+            note = processing_note(cluster.settings, options.seed)
+            return cluster.upscale_files(jobs, note=note, max_pixels=batch.max_pixels, callbacks=callbacks)
 
 
 @contextlib.contextmanager
-def _progress(jobs: Sequence[Job], settings: str) -> Iterator[Watcher]:
+def _progress(jobs: Sequence[Job], settings: str) -> Iterator[Callbacks]:
     """Show a bar for the files and one for the tiles, with the time to go; plain lines where there is no terminal."""
     from rich.markup import escape
 
-    from lsm.batch.run import Watcher
+    from lsm.batch.run import Callbacks
     from lsm.image.io import printable
 
     with progress_bars() as bars:
@@ -98,10 +95,10 @@ def _progress(jobs: Sequence[Job], settings: str) -> Iterator[Watcher]:
             bars.update(tiles, completed=done, total=total)
 
         def finished(job: Job, text: str, good: bool) -> None:
-            bars.console.print(escape(text) if good else f"[red]failed[/red]  {escape(text)}")
+            bars.console.print(escape(text) if good else f"[red]failed[/red]  {escape(translate_options(text))}")
             bars.advance(files)
 
-        yield Watcher(started, tile, finished)
+        yield Callbacks(started, tile, finished)
 
 
 def _print_summary(summary: Summary, jobs: Sequence[Job], left_out: Sequence[Job], done: str) -> None:
@@ -115,4 +112,4 @@ def _print_summary(summary: Summary, jobs: Sequence[Job], left_out: Sequence[Job
         parts.append("interrupted")
     typer.echo("; ".join(parts) + ".", err=True)
     for _, reason in summary.failed:
-        typer.echo(f"  {reason}", err=True)
+        typer.echo(f"  {translate_options(reason)}", err=True)

@@ -22,7 +22,7 @@ def mixers(dim: Dim = 48, sizes: Sizes = "64,256", only: Only = "", device: Devi
 
     from lsm.inference.device import pick_device
     from lsm.mixers.registry import find_mixer, mixer_names
-    from lsm.profiling.complexity import human
+    from lsm.profiling.complexity import format_quantity
     from lsm.profiling.mixer_cost import mixer_cost
 
     try:
@@ -45,7 +45,7 @@ def mixers(dim: Dim = 48, sizes: Sizes = "64,256", only: Only = "", device: Devi
         table.add_row(
             name,
             f"{cost.parameters:,}",
-            *(human(count) for count in cost.macs),
+            *(format_quantity(count) for count in cost.macs),
             *(f"{1000 * seconds:.2f}" for seconds in cost.seconds),
             cost.growth,
             "yes" if cost.linear else "no",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,8 @@ from lsm.errors import OptionError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from lsm.weights.header import Header
 
 ModelName = Annotated[
     str,
@@ -29,83 +32,64 @@ Device = Annotated[str, typer.Option("--device", help="Where the memory is measu
 
 
 def models() -> None:
-    """List the weights that come with the package: those for images, and those that denoise sound."""
+    """List the weights that come with the package: those for images, and those that denoise audio."""
     from rich.console import Console
 
-    from lsm.audio.checkpoint import EMBEDDED as FOR_SOUND
-    from lsm.audio.checkpoint import embedded_file
-    from lsm.weights import EMBEDDED as FOR_IMAGES
-    from lsm.weights.registry import embedded_path
+    from lsm.weights.header import read_header
+    from lsm.weights.resolve import FOLDER, SUFFIX, embedded_path, list_models
 
+    names = list_models()
+    images = {name: read_header(embedded_path(name)) for name in names}
+    others = {path.stem: read_header(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}")) if path.stem not in names}
+    denoisers = {name: header for name, header in others.items() if "denoiser" in header.metadata}
     console = Console()
-    for table, paths in (
-        (_for_images(), {name: embedded_path(name) for name in FOR_IMAGES}),
-        (_denoisers(), {name: embedded_file(name) for name in FOR_SOUND}),
-    ):
+    for table, headers in ((_for_images(images), images), (_denoisers(denoisers), denoisers)):
         console.print(table)
         console.print("\ntrained on")
-        for name, path in paths.items():
-            console.print(f" {name}: {_header(path).get('training_set', 'not stated')}", markup=False, soft_wrap=True)
+        for name, header in headers.items():
+            line = f" {name}: {header.metadata.get('training_set', 'not stated')}"
+            console.print(line, markup=False, soft_wrap=True)
         console.print()
 
 
-def _header(path: Path) -> dict[str, str]:
-    """Read what a file of weights says of itself."""
-    from lsm.weights import read_checkpoint
-
-    return read_checkpoint(path).metadata
-
-
-def _for_images() -> Table:
+def _for_images(headers: Mapping[str, Header]) -> Table:
     """List the weights for images."""
     from rich.table import Column, Table
 
-    from lsm.weights import EMBEDDED, load_model
-    from lsm.weights.registry import embedded_path
+    from lsm.weights.resolve import resolve
 
     table = Table(Column("name", no_wrap=True), "task", "parameters", "size", "iterations", "licence", box=None)
-    for name in EMBEDDED:
-        path = embedded_path(name)
-        header = _header(path)
-        model = load_model(name)
-        table.add_row(
-            name,
-            model.config.purpose,
-            f"{sum(p.numel() for p in model.parameters()):,}",
-            f"{path.stat().st_size / 1e6:.2f} MB",
-            *(header.get(key, "not stated") for key in ("iterations", "licence")),
-        )
+    for name, header in headers.items():
+        model = resolve(name).model
+        assert model is not None
+        task = f"×{model.scale}" if model.task == "sr" else model.task
+        table.add_row(name, task, *_numbers(header), *_stated(header, "iterations", "licence"))
     return table
 
 
-def _denoisers() -> Table:
-    """List the weights for sound."""
+def _denoisers(headers: Mapping[str, Header]) -> Table:
+    """List the weights for audio; a causal network's latency is its window."""
     from rich.table import Column, Table
 
-    from lsm.audio.checkpoint import EMBEDDED, embedded_file, load_denoiser
-
-    table = Table(
-        Column("name", no_wrap=True),
-        "rate",
-        "latency",
-        "parameters",
-        "size",
-        "steps",
-        "licence",
-        box=None,
-    )
-    for name in EMBEDDED:
-        denoiser, header = load_denoiser(name), _header(embedded_file(name))
-        latency = denoiser.latency
-        table.add_row(
-            name,
-            f"{denoiser.rate / 1000:g} kHz",
-            "looks ahead" if latency is None else f"{1000 * latency:.0f} ms",
-            f"{sum(p.numel() for p in denoiser.network.parameters()):,}",
-            f"{embedded_file(name).stat().st_size / 1e6:.2f} MB",
-            *(header.get(key, "not stated") for key in ("steps", "licence")),
-        )
+    columns = ("rate", "latency", "parameters", "size", "steps", "licence")
+    table = Table(Column("name", no_wrap=True), *columns, box=None)
+    for name, header in headers.items():
+        config: dict[str, Any] = header.values("denoiser")
+        rate = config["rate"]
+        causal = config["kind"] == "causal"
+        latency = f"{1000 * config['settings']['window'] / rate:.0f} ms" if causal else "looks ahead"
+        table.add_row(name, f"{rate / 1000:g} kHz", latency, *_numbers(header), *_stated(header, "steps", "licence"))
     return table
+
+
+def _numbers(header: Header) -> tuple[str, str]:
+    """Return the number of parameters and the size of a file as text."""
+    return f"{header.numbers:,}", f"{header.size / 1e6:.2f} MB"
+
+
+def _stated(header: Header, *keys: str) -> list[str]:
+    """Return what a header states under some keys."""
+    return [header.metadata.get(key, "not stated") for key in keys]
 
 
 def info(
@@ -117,28 +101,28 @@ def info(
     """Print what a network is and costs: parameters, MACs with the scan counted, peak memory."""
     from lsm.image.io import printable
     from lsm.inference.device import pick_device
-    from lsm.inference.models import open_model
-    from lsm.profiling.complexity import complexity, forward_peak_memory, human
+    from lsm.profiling.complexity import complexity, format_quantity, forward_peak_memory
+    from lsm.weights.load import open_described
 
     if Path(model).suffix.lower() == ".onnx":
         return _onnx_info(model)
     match = re.fullmatch(r"(\d+)x(\d+)", output_size.replace("×", "x").lower())
     if not match or "0" in (match[1].strip("0") or "0", match[2].strip("0") or "0"):
         raise OptionError(f"--output-size {output_size!r} must be WIDTHxHEIGHT in pixels, e.g. 1280x720.")
-    network, origin = open_model(model)
+    network, origin = open_described(model)
     config, scale = network.config, network.config.upscale
     width, height = (-(-int(side) // scale) for side in match.groups())
     cost = complexity(network, height, width)
     lines = {
-        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence} recurrence",
+        "network": f"{printable(model)} (weights: {origin}), {config.purpose}, {config.recurrence.mode} recurrence",
         "parameters": f"{cost.parameters:,}",
         "input → output": f"{width}×{height} → {width * scale}×{height * scale}",
-        "MACs": f"{human(cost.macs)} (of these scans: {human(cost.scan_macs)})",
+        "MACs": f"{format_quantity(cost.macs)} (of these scans: {format_quantity(cost.scan_macs)})",
     }
     if memory:
         place = pick_device(device)
         peak = forward_peak_memory(network.to(place), height, width)
-        lines["peak memory"] = f"{human(peak, 'B', 1024)} on {place}, whole image in fp32, beyond the weights"
+        lines["peak memory"] = f"{format_quantity(peak, 'B', 1024)} on {place}, whole image in fp32, beyond the weights"
     for name, text in lines.items():
         typer.echo(f"{name + ':':<16}{text}")
 

@@ -9,7 +9,7 @@ import typer
 from lsm.cli import image_options as options
 from lsm.cli.image_run import run_over_files
 from lsm.cli.optional_value import OptionalAddress
-from lsm.errors import OptionError
+from lsm.errors import OptionError, unknown_name
 
 Task = Annotated[str, typer.Option("--task", help="denoise (Gaussian noise of any strength) or jpeg (its artefacts).")]
 Model = Annotated[
@@ -46,19 +46,24 @@ def restore(
     ray_cpus: options.RayCpus = None,
 ) -> None:
     """Remove noise or JPEG artefacts from images; files, depths and exit codes as for `lsm upscale`."""
-    from lsm.batch.plan import Naming
-    from lsm.image.remote import any_path
-    from lsm.inference.models import restoring_weights
-    from lsm.inference.recipe import Recipe
+    from lsm.weights.resolve import RESTORING_TASKS, resolve
 
     if not (names := [*inputs, *more_inputs]):
         raise OptionError("Which images? Name files, folders or globs: lsm restore photo.jpg --task denoise")
-    precision = options.precision_of(precision, fp32)
+    if task not in RESTORING_TASKS:
+        raise OptionError(unknown_name("task", task, RESTORING_TASKS))
     # At scale 1 resampled transparency is the transparency itself.
-    alpha, weights = "drop" if drop_alpha else "bicubic", restoring_weights(model, task)
-    recipe = Recipe(weights, tile, tile_overlap, precision, device, ensemble, alpha=alpha, seed=seed, task=task)
+    how = options.upscale_options(
+        fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble,
+        alpha="drop" if drop_alpha else "bicubic", seed=seed,
+    )  # fmt: skip
+    source = resolve(model, task=task)
+    from lsm.batch.plan import Naming  # reading images takes PyTorch and seconds, which errors above need not wait for
+    from lsm.image.remote import any_path
+
     naming = Naming(any_path(output), suffix, ext, drop_alpha=drop_alpha)
-    run_over_files(names, naming, recipe, skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    run_over_files(names, naming, source, task, how, batch)
 
 
 def register(app: typer.Typer) -> None:

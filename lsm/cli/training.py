@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
+
+from lsm.errors import needs_extra
 
 OptionFile = Annotated[Path, typer.Option("-opt", "--opt", help="The YAML option file.", show_default=False)]
 Launcher = Annotated[str, typer.Option("--launcher", help="none, pytorch (torchrun) or slurm.")]
@@ -28,9 +31,7 @@ def train(
     more: MoreForced = [],  # noqa: B006
 ) -> None:
     """Train a network as an option file says; its files go to experiments/NAME."""
-    from lsm.training import launch
-
-    launch.train(opt, [*force_yml, *more], launcher, auto_resume, debug)
+    _launch().train(opt, [*force_yml, *more], launcher, auto_resume, debug)
 
 
 def test(
@@ -40,9 +41,18 @@ def test(
     more: MoreForced = [],  # noqa: B006
 ) -> None:
     """Measure a network on the datasets of an option file; results go to results/NAME."""
-    from lsm.training import launch
+    _launch().test(opt, [*force_yml, *more], launcher)
 
-    launch.test(opt, [*force_yml, *more], launcher)
+
+def _launch() -> ModuleType:
+    """Import what trains; it needs more than the rest of the package.
+
+    Raises:
+        OptionError: If the extra `train` is not installed.
+    """
+    with needs_extra("train", "Training and testing run on BasicSR"):
+        from lsm.training import launch
+    return launch
 
 
 def register(app: typer.Typer) -> None:

@@ -36,17 +36,22 @@ def upscale(
 
     Exit code: 0 all done, 1 some files failed (they are named), 2 wrong usage, 130 interrupted.
     """
-    from lsm.batch.plan import Naming
-    from lsm.image.remote import any_path
-    from lsm.inference.models import weights_for
-    from lsm.inference.recipe import Recipe
-
     if not (names := [*inputs, *more_inputs]):
         raise OptionError("Which images? Name files, folders or globs: lsm upscale photo.jpg -o results")
-    precision = options.precision_of(precision, fp32)
+    # What can be wrong is checked before PyTorch and what reads images are imported, which takes seconds.
+    how = options.upscale_options(
+        fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
+        alpha=alpha, seed=seed,
+    )  # fmt: skip
+    from lsm.weights.resolve import resolve
+
+    source = resolve(model, scale)
+    from lsm.batch.plan import Naming
+    from lsm.image.remote import any_path
+
     naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
-    recipe = Recipe(weights_for(model, scale), tile, tile_overlap, precision, device, ensemble, scale, alpha, seed)
-    run_over_files(names, naming, recipe, skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    run_over_files(names, naming, source, "sr", how, batch)
 
 
 def register(app: typer.Typer) -> None:

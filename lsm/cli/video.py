@@ -80,13 +80,14 @@ def upscale_video(
     from lsm.video import require_av
 
     require_av()
-    from lsm.inference.models import open_network, weights_for
-    from lsm.inference.provenance import described
+    from lsm.inference.networks import open_network
+    from lsm.inference.provenance import describe
     from lsm.inference.upscaler import Upscaler
     from lsm.video.convert import upscale_video as convert
     from lsm.video.encoding import Encoding
     from lsm.video.join import CONTAINERS, container_of
     from lsm.video.sequence import find_frames, is_sequence
+    from lsm.weights.resolve import resolve
 
     if is_sequence(source) and fps is None:
         if output.suffix.lower() in CONTAINERS:
@@ -96,7 +97,10 @@ def upscale_video(
             tile_overlap=tile_overlap, precision=precision, fp32=fp32, device=device, ensemble=ensemble,
             skip_existing=not overwrite, overwrite=overwrite, seed=seed,
         )  # fmt: skip
-    precision = options.precision_of(precision, fp32)
+    how = options.upscale_options(
+        fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
+        seed=seed,
+    )  # fmt: skip
     if audio not in ("copy", "drop"):
         raise OptionError(f"--audio {audio!r} is neither copy nor drop.")
     container_of(output)
@@ -104,10 +108,10 @@ def upscale_video(
         raise OptionError(f"{output} is the input; give the result another name.")
     encoding = Encoding(codec, crf, preset, pixel_format)
     video = _open_source(source, fps)
-    weights = weights_for(model, scale)
-    upscaler = Upscaler(open_network(weights), tile, tile_overlap, precision, device, ensemble, scale=scale, seed=seed)
+    weights = resolve(model, scale)
+    upscaler = Upscaler(open_network(weights, "sr"), how)
     start = time.monotonic()
-    with _progress(described(weights, upscaler)) as progress:
+    with _progress(describe(weights.name, upscaler)) as progress:
         report = convert(
             video, output, upscaler, encoding,
             keep_audio=audio == "copy", overwrite=overwrite, restart=restart, segment=segment, progress=progress,

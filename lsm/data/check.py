@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm.data.datasets import ImageSet, Pair, list_images, low_stems
-from lsm.data.parallel import in_order
+from lsm.data.datasets import ImageSet
+from lsm.data.pairs import Pair, list_images, lr_stems
+from lsm.data.workers import map_in_order
 from lsm.errors import InputError
 from lsm.image.io import read_rgb
 from lsm.image.resize import imresize
-from lsm.metrics.fidelity import rgb_to_y
+from lsm.metrics import rgb_to_y
 
 _REACH = 3  # largest shift looked for, in low-resolution pixels
 _SMALL = 24  # LR pixels of a side below which too little is left within the reach of all shifts
@@ -49,68 +50,68 @@ def check_set(image_set: ImageSet, jobs: int = 1) -> Iterator[tuple[int, list[Pr
     Yields:
         After each image the number of images done, and what is wrong with it; last, files of LR without HR.
     """
-    tasks = [(pair, image_set.scale, image_set.low_folder) for pair in image_set.pairs]
+    tasks = [(pair, image_set.scale, image_set.lr_folder) for pair in image_set.pairs]
     done = 0
-    checked = zip(image_set.pairs, in_order(check_pair, tasks, jobs), strict=True)
+    checked = zip(image_set.pairs, map_in_order(check_pair, tasks, jobs), strict=True)
     for done, (pair, texts) in enumerate(checked, 1):
         yield done, [Problem(image_set.name, image_set.scale, pair.name, text) for text in texts]
     yield (
         done,
         [
-            Problem(image_set.name, image_set.scale, path.stem, f"{path}: LR without HR in {image_set.high_folder}.")
+            Problem(image_set.name, image_set.scale, path.stem, f"{path}: LR without HR in {image_set.hr_folder}.")
             for path in _strays(image_set)
         ],
     )
 
 
-def check_pair(pair: Pair, scale: int, low_folder: Path | None = None) -> list[str]:
+def check_pair(pair: Pair, scale: int, lr_folder: Path | None = None) -> list[str]:
     """Check one image.
 
     Args:
         pair: Its files.
         scale: The scale.
-        low_folder: Where its LR should be; none if the set has no LR.
+        lr_folder: Where its LR should be; none if the set has no LR.
 
     Returns:
         What is wrong, in sentences that name the files; empty if all is well.
     """
     try:
-        high = read_rgb(pair.high)
+        hr = read_rgb(pair.hr)
     except InputError as error:
         return [str(error)]
-    if pair.low is None:
-        return [f"{pair.high}: has no LR in {low_folder}."] if low_folder else []
+    if pair.lr is None:
+        return [f"{pair.hr}: has no LR in {lr_folder}."] if lr_folder else []
     try:
-        low = read_rgb(pair.low)
+        lr = read_rgb(pair.lr)
     except InputError as error:
         return [str(error)]
-    height, width = (side // scale for side in high.shape[:2])
-    if low.shape[:2] != (height, width):
+    height, width = (side // scale for side in hr.shape[:2])
+    if lr.shape[:2] != (height, width):
         return [
-            f"{pair.low}: is {low.shape[1]}×{low.shape[0]}, but {pair.high.name}, {high.shape[1]}×{high.shape[0]}, "
+            f"{pair.lr}: is {lr.shape[1]}×{lr.shape[0]}, but {pair.hr.name}, {hr.shape[1]}×{hr.shape[0]}, "
             f"at ×{scale} needs {width}×{height}."
         ]
     if min(height, width) == 0:
-        return [f"{pair.high}: {high.shape[1]}×{high.shape[0]} is too small for ×{scale}."]
-    fault = misalignment(high[: height * scale, : width * scale], low)
-    return [f"{pair.low}: {fault} than {pair.high.name}."] if fault else []
+        return [f"{pair.hr}: {hr.shape[1]}×{hr.shape[0]} is too small for ×{scale}."]
+    fault = misalignment(hr[: height * scale, : width * scale], lr)
+    return [f"{pair.lr}: {fault} than {pair.hr.name}."] if fault else []
 
 
-def misalignment(high: np.ndarray, low: np.ndarray) -> str | None:
+def misalignment(hr: np.ndarray, lr: np.ndarray) -> str | None:
     """Compare the contents of a pair.
 
     LR is set against the bicubic LR of HR: whole-pixel shifts are tried one by one, and what remains is estimated from
     the gradients, so that a shift of a third of a pixel shows, as sampling without a common centre causes.
 
     Args:
-        high: `(rH, rW, 3)` uint8.
-        low: `(H, W, 3)` uint8.
+        hr: `(rH, rW, 3)` uint8.
+        lr: `(H, W, 3)` uint8.
 
     Returns:
         What is wrong, to be followed by "than" and a name; none if the two agree, or are too flat or small to tell.
     """
-    expected = rgb_to_y(imresize(high, low.shape[:2]))
-    given = rgb_to_y(low)
+    expected = rgb_to_y(imresize(hr, lr.shape[:2]))
+    given = rgb_to_y(lr)
     inner = expected[_REACH:-_REACH, _REACH:-_REACH]
     if min(given.shape) < _SMALL or inner.std() < _FLAT:
         return None
@@ -148,7 +149,7 @@ def _fine_shift(expected: np.ndarray, given: np.ndarray) -> tuple[float, float]:
 
 def _strays(image_set: ImageSet) -> Iterable[Path]:
     """List files of LR that belong to no file of HR."""
-    if image_set.low_folder is None:
+    if image_set.lr_folder is None:
         return []
-    known = {stem.lower() for pair in image_set.pairs for stem in low_stems(pair.name, image_set.scale)}
-    return [path for path in list_images(image_set.low_folder) if path.stem.lower() not in known]
+    known = {stem.lower() for pair in image_set.pairs for stem in lr_stems(pair.name, image_set.scale)}
+    return [path for path in list_images(image_set.lr_folder) if path.stem.lower() not in known]

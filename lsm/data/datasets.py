@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsm.data.pairs import Pair, image_names, list_images, match_lr
 from lsm.errors import InputError, OptionError, unknown_name
-from lsm.image.encode import EXTENSIONS
 
 ALIASES = {
     "Set5": ("set5",),
@@ -35,11 +35,8 @@ ALIASES = {
 IMAGES = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
 """How many images the whole test sets have; a mean over fewer is no figure of that set."""
 
-LOW_TEMPLATES = ("{stem}", "{stem}x{scale}", "{stem}_LRBI_x{scale}")
-"""Names of low-resolution files, by the stem of the high-resolution one."""
-
-_HIGH = ("HR_x{scale}", "GTmod{scale}", "HR/X{scale}", "HR", "GTmod12", "GT", "original")
-_LOW = (
+_HR = ("HR_x{scale}", "GTmod{scale}", "HR/X{scale}", "HR", "GTmod12", "GT", "original")
+_LR = (
     "LR_bicubic/X{scale}",
     "LR_bicubic_X{scale}",
     "LRbicx{scale}",
@@ -51,98 +48,32 @@ _BESIDE = ("", "SR", "benchmark", "DIV2K", "Flickr2K")  # folders in which roots
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One image of a set.
-
-    Attributes:
-        name: Stem of the high-resolution file, unique in its set.
-        high: The high-resolution file.
-        low: The low-resolution file; none where it is to be made by MATLAB's bicubic.
-    """
-
-    name: str
-    high: Path
-    low: Path | None
-
-
-@dataclass(frozen=True)
 class ImageSet:
     """A set of images at one scale.
 
     Attributes:
         name: The set's name, in the usual spelling for the five test sets.
         scale: The scale of its pairs.
-        high_folder: Where the high-resolution files are.
-        low_folder: Where the low-resolution files are, if there are any.
+        hr_folder: Where the high-resolution files are.
+        lr_folder: Where the low-resolution files are, if there are any.
         pairs: The images, sorted by file name.
     """
 
     name: str
     scale: int
-    high_folder: Path
-    low_folder: Path | None
+    hr_folder: Path
+    lr_folder: Path | None
     pairs: tuple[Pair, ...]
 
 
 def canonical_name(name: str) -> str:
-    """Give a test set its usual spelling: `bsds100` is `B100`; other names are returned as they are."""
+    """Return the usual spelling of a test set: `B100` for `bsds100`; other names as they are."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return next((usual for usual, spellings in ALIASES.items() if plain in spellings), name)
 
 
-def list_images(folder: Path) -> list[Path]:
-    """List the images of a folder, sorted by name; folders inside it and hidden files are left out.
-
-    Raises:
-        InputError: If the folder cannot be read.
-    """
-    return [folder / name for name in sorted(_image_names(folder))]
-
-
-def _image_names(folder: Path) -> Iterator[str]:
-    """Yield the names of a folder's images; text alone is looked at, since folders hold tens of thousands."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                ending = os.path.splitext(entry.name)[1]  # noqa: PTH122  (a Path for each name takes ten times longer)
-                if ending.lower() in EXTENSIONS and not entry.name.startswith(".") and not entry.is_dir():
-                    yield entry.name
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be listed: {error.strerror}.") from error
-
-
 def _has_images(folder: Path) -> bool:
-    return any(True for _ in _image_names(folder))
-
-
-def match_low(high: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
-    """Find the low-resolution file of every high-resolution one.
-
-    The template that fits most files is taken for all of them, so that one stray name does not decide.
-
-    Args:
-        high: High-resolution files.
-        folder: Folder of the low-resolution files.
-        scale: The scale that some names carry.
-
-    Returns:
-        A path for each of `high`, or none where there is no such file.
-    """
-    known = {path.stem.lower(): path for path in list_images(folder)}
-    best: list[Path | None] = [None] * len(high)
-    most = 0
-    for template in range(len(LOW_TEMPLATES)):
-        found = [known.get(low_stems(path.stem, scale)[template].lower()) for path in high]
-        count = sum(path is not None for path in found)
-        if count > most:
-            best, most = found, count
-    return best
-
-
-def low_stems(stem: str, scale: int) -> list[str]:
-    """Name the low-resolution file by each of `LOW_TEMPLATES`, an ending `_HR_x4` of the stem left out."""
-    plain = re.sub(rf"_HR(_x{scale})?$", "", stem, flags=re.IGNORECASE)
-    return [template.format(stem=plain, scale=scale) for template in LOW_TEMPLATES]
+    return any(True for _ in image_names(folder))
 
 
 def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> ImageSet:
@@ -163,23 +94,23 @@ def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> 
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder.")
     for folder, prefix in _homes(root, name):
-        high = _first_with_images(folder, prefix, _HIGH, scale)
-        if high is None and not prefix and _has_images(folder):
-            high = folder
-        if high is not None:
-            low = _first_with_images(folder, prefix, _LOW, scale)
-            return pair_folders(high, low, scale, canonical_name(name), incomplete=incomplete)
+        hr = _first_with_images(folder, prefix, _HR, scale)
+        if hr is None and not prefix and _has_images(folder):
+            hr = folder
+        if hr is not None:
+            lr = _first_with_images(folder, prefix, _LR, scale)
+            return pair_folders(hr, lr, scale, canonical_name(name), incomplete=incomplete)
     raise InputError(f"{root}: {unknown_name('set', name, set_names(root)) if set_names(root) else 'holds no sets.'}")
 
 
 def pair_folders(
-    high_folder: Path, low_folder: Path | None, scale: int, name: str, *, incomplete: bool = False
+    hr_folder: Path, lr_folder: Path | None, scale: int, name: str, *, incomplete: bool = False
 ) -> ImageSet:
     """Pair the files of two folders.
 
     Args:
-        high_folder: Folder of high-resolution files.
-        low_folder: Folder of their low-resolution files, if there is one.
+        hr_folder: Folder of high-resolution files.
+        lr_folder: Folder of their low-resolution files, if there is one.
         scale: The scale.
         name: What to call the set.
         incomplete: Whether low-resolution files may be missing.
@@ -190,20 +121,20 @@ def pair_folders(
     Raises:
         InputError: If low-resolution files are missing, or two high-resolution files have the same stem.
     """
-    high = list_images(high_folder)
-    low = match_low(high, low_folder, scale) if low_folder else [None] * len(high)
-    pairs = tuple(Pair(h.stem, h, found) for h, found in zip(high, low, strict=True))
-    missing = [pair.name for pair in pairs if pair.low is None]
-    if low_folder and missing and not incomplete:
+    hr = list_images(hr_folder)
+    lr = match_lr(hr, lr_folder, scale) if lr_folder else [None] * len(hr)
+    pairs = tuple(Pair(h.stem, h, found) for h, found in zip(hr, lr, strict=True))
+    missing = [pair.name for pair in pairs if pair.lr is None]
+    if lr_folder and missing and not incomplete:
         raise InputError(
-            f"{low_folder} holds no file for {missing[0]!r} of {high_folder} "
+            f"{lr_folder} holds no file for {missing[0]!r} of {hr_folder} "
             f"({len(missing)} of {len(pairs)} missing); complete it, or move it away to have LR made by bicubic."
         )
     stems = [pair.name for pair in pairs]
     double = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
     if double:
-        raise InputError(f"{high_folder} holds {double!r} twice, with different extensions; keep one of them.")
-    return ImageSet(name, scale, high_folder, low_folder, pairs)
+        raise InputError(f"{hr_folder} holds {double!r} twice, with different extensions; keep one of them.")
+    return ImageSet(name, scale, hr_folder, lr_folder, pairs)
 
 
 def set_names(root: Path) -> list[str]:
@@ -223,7 +154,7 @@ def set_names(root: Path) -> list[str]:
             prefix = re.match(r"(.+)_HR$", folder.name, flags=re.IGNORECASE)
             if prefix and _has_images(folder):
                 names.setdefault(canonical_name(prefix[1]))
-            elif _is_set(folder) or (folder.name not in _BESIDE and not _is_low(folder) and _has_images(folder)):
+            elif _is_set(folder) or (folder.name not in _BESIDE and not _is_lr(folder) and _has_images(folder)):
                 names.setdefault(canonical_name(folder.name))
     return sorted(names)
 
@@ -259,11 +190,11 @@ def _homes(root: Path, name: str) -> Iterator[tuple[Path, str]]:
 
 
 def _is_set(folder: Path) -> bool:
-    """Tell whether a folder itself holds high-resolution images in one of the layouts."""
-    return any(_first_with_images(folder, "", _HIGH, scale) for scale in (2, 3, 4, 8))
+    """Return whether a folder itself holds high-resolution images in one of the layouts."""
+    return any(_first_with_images(folder, "", _HR, scale) for scale in (2, 3, 4, 8))
 
 
-def _is_low(folder: Path) -> bool:
+def _is_lr(folder: Path) -> bool:
     return bool(re.match(r"(.*_)?(lr|lrbi|x\d)", folder.name, flags=re.IGNORECASE))
 
 

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from lsm.metrics.fidelity import rgb_to_y
+from lsm.metrics import rgb_to_y
 
 _NOISE = 3
 """The first entry of the seeds: what the random numbers are for, so that no two uses share a stream."""

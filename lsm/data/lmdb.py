@@ -70,7 +70,7 @@ def write_lmdb(
         if not _is_key(key):
             raise InputError(
                 f"{printable(key)}: the keys of an LMDB are texts of one line without dots; rename the image, or "
-                "leave --lmdb out."
+                "leave `lmdb` out."
             )
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -93,7 +93,7 @@ def write_lmdb(
 
 
 def _is_key(text: str) -> bool:
-    """Tell whether BasicSR finds a key in its list again: it takes what a line of UTF-8 holds before the first dot."""
+    """Return whether BasicSR finds a key in its list again: it reads a line of UTF-8 up to the first dot."""
     return not any(char in ".\r\n" or "\ud800" <= char <= "\udfff" for char in text)
 
 

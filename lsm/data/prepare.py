@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from lsm.data.datasets import list_images
-from lsm.data.parallel import in_order
+from lsm.data.pairs import list_images
+from lsm.data.workers import map_in_order
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
 from lsm.image.io import read_rgb, write_image
@@ -32,7 +32,7 @@ JOURNAL = ".prepared.jsonl"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PrepareOptions:
     """What to make of each image.
 
     Attributes:
@@ -48,7 +48,7 @@ class Recipe:
     template: str = "{}x{scale}"
 
     def __post_init__(self) -> None:
-        """Check that the recipe can be followed.
+        """Check that the values go together.
 
         Raises:
             OptionError: If a value is wrong or does not go with the scales.
@@ -91,7 +91,7 @@ class Prepared:
 def prepare(
     source: Path,
     output: Path,
-    recipe: Recipe,
+    options: PrepareOptions,
     jobs: int = 1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -101,9 +101,9 @@ def prepare(
     Args:
         source: Folder of images; nothing in it is changed.
         output: Where the results go.
-        recipe: What to make.
+        options: What to make of each image.
         jobs: Processes.
-        overwrite: Whether to replace what another recipe has made there.
+        overwrite: Whether to replace what other options have made there.
         progress: Called with the images done and all images.
 
     Returns:
@@ -111,7 +111,7 @@ def prepare(
 
     Raises:
         InputError: If an image cannot be read or is too small, or the folders are the same.
-        OptionError: If the output folder holds what another recipe made.
+        OptionError: If the output folder holds what other options made.
     """
     images = list_images(source)
     if not images:
@@ -119,13 +119,13 @@ def prepare(
     _check_names(images)
     if source.resolve() in (output.resolve(), (output / "HR").resolve()):
         raise InputError(f"{source} would be written over; choose another output folder.")
-    journal = _Journal(output, recipe, overwrite)
+    journal = _Journal(output, options, overwrite)
     done = {path.name: entry for path in images if (entry := journal.finished(path))}
     left = [path for path in images if path.name not in done]
     for path in left:
         journal.forget(path.name)
     count = len(done)
-    for entry in in_order(prepare_image, [(path, output, recipe) for path in left], jobs):
+    for entry in map_in_order(prepare_image, [(path, output, options) for path in left], jobs):
         journal.add(entry)
         done[entry.name] = entry
         count += 1
@@ -134,13 +134,13 @@ def prepare(
     return [done[path.name] for path in images]
 
 
-def prepare_image(source: Path, output: Path, recipe: Recipe) -> Prepared:
+def prepare_image(source: Path, output: Path, options: PrepareOptions) -> Prepared:
     """Make everything of one image.
 
     Args:
         source: The image.
         output: The output folder.
-        recipe: What to make.
+        options: What to make of each image.
 
     Returns:
         What was made.
@@ -150,18 +150,18 @@ def prepare_image(source: Path, output: Path, recipe: Recipe) -> Prepared:
     """
     state = source.stat()
     image = read_rgb(source)
-    multiple = recipe.multiple
+    multiple = options.multiple
     height, width = (side // multiple * multiple for side in image.shape[:2])
     if min(height, width) == 0:
         raise InputError(f"{source}: {image.shape[1]}×{image.shape[0]} is smaller than {multiple}×{multiple}.")
-    high = image[:height, :width]
-    files = [_write(output, f"HR/{source.stem}.png", high)]
-    files += _write_subs(output, "HR_sub", source.stem, high, recipe, 1)
-    for scale in recipe.scales:
-        low = imresize(high, (height // scale, width // scale))
-        name = recipe.template.replace("{scale}", str(scale)).replace("{}", source.stem)
-        files.append(_write(output, f"LR_bicubic/X{scale}/{name}.png", low))
-        files += _write_subs(output, f"LR_bicubic/X{scale}_sub", source.stem, low, recipe, scale)
+    hr = image[:height, :width]
+    files = [_write(output, f"HR/{source.stem}.png", hr)]
+    files += _write_subs(output, "HR_sub", source.stem, hr, options, 1)
+    for scale in options.scales:
+        lr = imresize(hr, (height // scale, width // scale))
+        name = options.template.replace("{scale}", str(scale)).replace("{}", source.stem)
+        files.append(_write(output, f"LR_bicubic/X{scale}/{name}.png", lr))
+        files += _write_subs(output, f"LR_bicubic/X{scale}_sub", source.stem, lr, options, scale)
     return Prepared(source.name, state.st_size, state.st_mtime_ns, tuple(files))
 
 
@@ -183,12 +183,12 @@ def sub_positions(length: int, size: int, step: int) -> list[int]:
 
 
 def _write_subs(
-    output: Path, folder: str, stem: str, image: np.ndarray, recipe: Recipe, scale: int
+    output: Path, folder: str, stem: str, image: np.ndarray, options: PrepareOptions, scale: int
 ) -> list[tuple[str, int, int]]:
     """Cut sub-images out of HR (scale 1) or LR, at the same places of the scene."""
-    if not recipe.sub_size:
+    if not options.sub_size:
         return []
-    size, step = recipe.sub_size // scale, recipe.sub_step // scale
+    size, step = options.sub_size // scale, options.sub_step // scale
     places = [
         (top, left)
         for top in sub_positions(image.shape[0], size, step)
@@ -216,13 +216,13 @@ def _check_names(images: Sequence[Path]) -> None:
 
 
 class _Journal:
-    """Which images are done, and by which recipe; a line each, written when all of its files are there."""
+    """Which images are done, and by which options; a line each, written when all of its files are there."""
 
-    def __init__(self, output: Path, recipe: Recipe, overwrite: bool) -> None:
+    def __init__(self, output: Path, options: PrepareOptions, overwrite: bool) -> None:
         self._output = output
         self._path = output / JOURNAL
         self._entries: dict[str, Prepared] = {}
-        head: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+        head: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(options)))
         try:
             output.mkdir(parents=True, exist_ok=True)
             lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
@@ -231,7 +231,7 @@ class _Journal:
         self._read(lines[1:])
         if lines and _parse(lines[0]) != head:
             if not overwrite:
-                raise OptionError(f"{output} was prepared in another way; choose another folder, or --overwrite.")
+                raise OptionError(f"{output} was prepared in another way; choose another folder, or `overwrite` it.")
             for name in list(self._entries):
                 self.forget(name)
         entries = "".join(json.dumps(dataclasses.asdict(entry)) + "\n" for entry in self._entries.values())

@@ -14,6 +14,7 @@ from lsm.demo.work import Choice, upscale_upload
 from lsm.errors import InputError, LSMError
 from lsm.image.encode import EXTENSIONS
 from lsm.inference.device import PRECISIONS
+from lsm.inference.options import Precision
 
 QUEUE = 16  # visitors who may wait; one is served at a time, since one image fills memory and processor
 TILES = [("auto: what fits the memory", "auto"), ("none: the image whole", "0"), "64", "128", "256", "512"]
@@ -80,14 +81,14 @@ def _results() -> tuple[gr.ImageSlider, gr.Textbox, gr.DownloadButton]:
 
 
 def _upscaling(visits: Visits, device: str, max_pixels: int) -> Callable[..., tuple[Any, ...]]:
-    """Give the function that the button calls."""
+    """Return the function that the button calls."""
 
     def upscale(
         file: str | None,
         model: str,
         scale: float,
         tile: str,
-        precision: str,
+        precision: Precision,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (gradio finds it by this default)
     ) -> tuple[Any, ...]:

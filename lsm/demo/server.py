@@ -85,7 +85,7 @@ def demo_server(
                 app_kwargs={"middleware": [Middleware(OwnServerOnly)]},
             )  # fmt: skip
         except OSError as error:
-            raise OptionError(f"Port {port} of {host} cannot be had ({error}); choose another with --port.") from error
+            raise OptionError(f"Port {port} of {host} cannot be had ({error}); choose another `port`.") from error
         try:
             yield address
         finally:

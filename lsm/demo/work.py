@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from lsm.batch.plan import Naming, plan
-from lsm.batch.run import Watcher, upscale_files
+from lsm.batch.run import Callbacks, upscale_files
 from lsm.errors import InputError
 from lsm.image.io import MAX_PIXELS, read_image, write_image
 from lsm.image.pixels import ImageData, to_depth
 from lsm.image.resample import resized
-from lsm.inference.models import open_network, weights_for
-from lsm.inference.provenance import described, processing_note
+from lsm.inference.networks import open_network
+from lsm.inference.options import Precision, UpscaleOptions
+from lsm.inference.provenance import describe, processing_note
 from lsm.inference.upscaler import Upscaler
+from lsm.weights.resolve import resolve
 
 PREVIEW_SIDE = 4096
 """Pixels a side of what is shown at most; the file to download is whole."""
@@ -36,8 +38,8 @@ class Choice:
 
     model: str
     scale: float
-    tile: str
-    precision: str
+    tile: int | str
+    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def upscale_upload(
         source: The file as it was uploaded.
         folder: Empty; the result and what is shown of it are written there.
         choice: What the visitor chose.
-        device: As `Upscaler` takes it.
+        device: As `UpscaleOptions` takes it.
         max_pixels: Larger images are refused.
         progress: Called with tiles done and all tiles.
 
@@ -80,15 +82,14 @@ def upscale_upload(
         LSMError: In the words of `lsm upscale`, without the folders of this machine.
     """
     jobs, _ = plan([str(source)], Naming(folder))
-    weights = weights_for(choice.model, choice.scale)
-    upscaler = Upscaler(
-        open_network(weights), choice.tile, precision=choice.precision, device=device, scale=choice.scale
-    )
-    settings = described(weights, upscaler)
+    options = UpscaleOptions(choice.tile, precision=choice.precision, device=device, scale=choice.scale)
+    weights = resolve(choice.model, choice.scale)
+    upscaler = Upscaler(open_network(weights, "sr"), options)
+    settings = describe(weights.name, upscaler)
     lines: list[str] = []
-    watcher = Watcher(tile=progress, finished=lambda job, text, good: lines.append(text))
-    note = processing_note(settings, upscaler.seed)
-    summary = upscale_files(jobs, upscaler, note=note, max_pixels=max_pixels, watcher=watcher)
+    callbacks = Callbacks(tile=progress, finished=lambda job, text, good: lines.append(text))
+    note = processing_note(settings, options.seed)
+    summary = upscale_files(jobs, upscaler, note=note, max_pixels=max_pixels, callbacks=callbacks)
     said = [_without_folders(line, source.parent, folder) for line in lines]
     if summary.failed:
         raise InputError(said[0])
@@ -115,12 +116,12 @@ def write_previews(source: Path, result: Path, folder: Path) -> tuple[Path, Path
     size = max(1, round(height * shrink)), max(1, round(width * shrink))
     paths = folder / "bicubic.preview.png", folder / "lsm.preview.png"
     for image, path in zip((read_image(source, max_pixels=2**62), large), paths, strict=True):
-        write_image(path, ImageData(_shown(image.pixels, *size), image.icc_profile))
+        write_image(path, ImageData(_at_size(image.pixels, *size), image.icc_profile))
     return paths
 
 
-def _shown(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Give (H, W, C) integers as (height, width, C) uint8; as they are where the size is theirs."""
+def _at_size(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return (H, W, C) integers as (height, width, C) uint8; as they are where the size is theirs."""
     eight_bits = np.dtype(np.uint8)
     if pixels.shape[:2] == (height, width):
         return to_depth(pixels, eight_bits)

@@ -9,9 +9,9 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from lsm.arch import LSM
-from lsm.arch.pixel_unshuffle import Squares
+from lsm.arch.pixel_unshuffle import PixelUnshuffle
 from lsm.errors import OptionError
-from lsm.export.pixel_unshuffle import DynamicSquares
+from lsm.export.pixel_unshuffle import DynamicPixelUnshuffle
 from lsm.export.windows import DynamicWindowAttention, Plans
 from lsm.inference.device import PRECISIONS
 from lsm.mixers.window_attention import WindowAttention
@@ -26,8 +26,8 @@ EXPORTED_MIXERS = ("cml", "attention")
 def exportable(model: LSM, precision: str = "fp32") -> LSM:
     """Copy a network into one that can be exported, in eval mode on the CPU.
 
-    Networks in `official` recurrence draw categories at random; the copy takes the most probable ones, so that a file
-    gives the same image each time.
+    Networks with the `official` recurrence draw categories at random; the copy takes the most probable ones, so that a
+    file gives the same image each time.
 
     Args:
         model: The network; it stays as it is.
@@ -45,8 +45,8 @@ def exportable(model: LSM, precision: str = "fp32") -> LSM:
     if model.config.mixer not in EXPORTED_MIXERS:
         known = " or ".join(map(repr, EXPORTED_MIXERS))
         raise OptionError(f"A network with the mixer {model.config.mixer!r} cannot be exported, only with {known}.")
-    if "hilbert" in model.config.scan_order:
-        raise OptionError(f"A network with the scan order {model.config.scan_order!r} cannot be exported.")
+    if "hilbert" in model.config.recurrence.scan_order:
+        raise OptionError(f"A network with the scan order {model.config.recurrence.scan_order!r} cannot be exported.")
     twin = copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False).sample_categories(False)
     if precision != "fp32":
         for parameter in twin.parameters():
@@ -74,11 +74,11 @@ def trace(model: LSM) -> ExportedProgram:
 
 
 def _replace_planned(module: nn.Module, plans: Plans) -> None:
-    """Put twins for dynamic sizes in the place of window attentions and of squares of pixels."""
+    """Put twins for dynamic sizes in the place of window attentions and pixel unshuffles."""
     for name, child in module.named_children():
         if isinstance(child, WindowAttention):
             setattr(module, name, DynamicWindowAttention(child, plans))
-        elif isinstance(child, Squares):
-            setattr(module, name, DynamicSquares(child.side))
+        elif isinstance(child, PixelUnshuffle):
+            setattr(module, name, DynamicPixelUnshuffle(child.side))
         else:
             _replace_planned(child, plans)

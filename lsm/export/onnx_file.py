@@ -128,8 +128,8 @@ def to_onnx(model: LSM, precision: str = "fp32") -> Any:
         node.metadata_props.clear()  # stack traces of this machine
     if precision == "fp16":
         # What reads and what makes the image: a half near 1 is rounded by up to 2.4e-4, 6 % of a step of 8 bits.
-        last = max(int(name.split(".")[1]) for name, _ in model.named_parameters() if name.startswith("head."))
-        store_halves(graph.graph, whole=("shallow.weight", f"head.{last}.weight"))
+        last = max(int(name.split(".")[1]) for name, _ in model.named_parameters() if name.startswith("upsampler."))
+        store_halves(graph.graph, whole=("shallow.weight", f"upsampler.{last}.weight"))
     return graph
 
 
@@ -157,7 +157,7 @@ def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) ->
         "tile_multiple": str(window),
         "precision": precision,
         "bytes_per_pixel": str(round(need / side**2)),
-        "recurrence": config.recurrence,
+        "recurrence": config.recurrence.mode,
         "categories": "argmax",
         "licence": about.get("licence", "not stated"),
         "sha256": state_hash(model),

@@ -1,4 +1,4 @@
-"""Squares of pixels as tokens, for images whose size is known only when the network runs."""
+"""The pixel unshuffle, for images whose size is known only when the network runs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lsm.arch.pixel_unshuffle import Squares
+from lsm.arch.pixel_unshuffle import PixelUnshuffle
 from lsm.export.windows import new_size
-from lsm.mixers.layout import Size
+from lsm.mixers.base import Size
 
 
-class DynamicSquares(Squares):
-    """What `Squares` computes, by gathering rows and columns whose numbers are computed from the size."""
+class DynamicPixelUnshuffle(PixelUnshuffle):
+    """What `PixelUnshuffle` computes, by gathering rows and columns whose numbers are computed from the size."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Unshuffle an image (B, C, H, W) into (B, C·u², ⌈H/u⌉, ⌈W/u⌉)."""
@@ -20,8 +20,8 @@ class DynamicSquares(Squares):
             return image
         for axis in (2, 3):
             length = torch.scalar_tensor(image.shape[axis], dtype=torch.int64)
-            squares = new_size((length + self.side - 1) // self.side)
-            image = image.index_select(axis, torch.minimum(torch.arange(squares * self.side), length - 1))
+            count = new_size((length + self.side - 1) // self.side)
+            image = image.index_select(axis, torch.minimum(torch.arange(count * self.side), length - 1))
         return functional.pixel_unshuffle(image, self.side)
 
     def crop(self, image: Tensor, size: Size) -> Tensor:

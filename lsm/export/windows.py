@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lsm.mixers.layout import Size, to_image, to_tokens
+from lsm.mixers.base import Size, to_image, to_tokens
 from lsm.mixers.window_attention import DynamicPositionBias, WindowAttention
 from lsm.mixers.windows import SEPARATED, relative_offsets
 
@@ -22,7 +22,7 @@ class DynamicPlan(NamedTuple):
 
     order: Tensor
     """Raster position of each token of each window, (n, T) int64; L where the image was padded."""
-    back: Tensor
+    inverse: Tensor
     """Where each token of the image stands in the windows, (L,) int64 in 0…n·T−1."""
     mask: Tensor | None
     """What is added to the scores, (n, 1, T, T): 0, or `SEPARATED` for a pair that the shift brought together."""
@@ -50,11 +50,11 @@ def dynamic_plan(size: Size, window: Size, shifted: bool) -> DynamicPlan:
 
     token = torch.arange(size[0] * size[1])
     y_there, x_there = (token // width + rows - down) % rows, (token % width + columns - right) % columns
-    back = (y_there // h * across + x_there // w) * (h * w) + y_there % h * w + x_there % w
+    inverse = (y_there // h * across + x_there // w) * (h * w) + y_there % h * w + x_there % w
     if not shifted:
-        return DynamicPlan(order, back, None)
+        return DynamicPlan(order, inverse, None)
     region = (y >= rows - down).float() + 2 * (x >= columns - right).float()
-    return DynamicPlan(order, back, (region[:, None] != region[..., None]).float()[:, None] * SEPARATED)
+    return DynamicPlan(order, inverse, (region[:, None] != region[..., None]).float()[:, None] * SEPARATED)
 
 
 def new_size(number: Tensor) -> Any:
@@ -131,7 +131,7 @@ class DynamicWindowAttention(nn.Module):
         if plan.mask is not None:
             scores = scores + plan.mask
         mixed = (scores.softmax(dim=-1) @ v).transpose(1, 2)
-        return mixed.flatten(2).flatten(0, 1).index_select(0, plan.back)
+        return mixed.flatten(2).flatten(0, 1).index_select(0, plan.inverse)
 
     def _bias(self, half: int) -> Tensor:
         """Spread the table of a half over the pairs of a window: (heads, h·w, h·w)."""

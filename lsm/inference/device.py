@@ -13,7 +13,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def pick_device(name: str | torch.device) -> torch.device:
-    """Turn a device's name into a device that is there.
+    """Return the device of a name, if it is there.
 
     Args:
         name: "auto" (the first of cuda, mps, cpu that is there), or as torch names it: "cpu", "cuda", "cuda:1", "mps".
@@ -31,30 +31,31 @@ def pick_device(name: str | torch.device) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise OptionError(
-            f"Device {str(name)!r} is not available here ({first_line(error)}); use --device auto or cpu."
+            f"Device {str(name)!r} is not available here ({first_line(error)}); let `device` be auto or cpu."
         ) from error
     return device
 
 
 def check_precision(name: str, fixed: str | None = None) -> str:
-    """Give the precision to compute in.
+    """Return the precision to compute in.
 
     Args:
         name: The one asked for, of `PRECISIONS`.
         fixed: That of a network which cannot compute in another.
 
     Raises:
-        OptionError: If there is none of that name, or the network cannot compute in it; "fp32" is no wish.
+        OptionError: If there is none of that name, or the network cannot compute in it. "fp32", the default, leaves the
+            choice to such a network.
     """
     if name not in PRECISIONS:
         raise OptionError(unknown_name("precision", name, PRECISIONS))
     if fixed is not None and name not in ("fp32", fixed):
-        raise OptionError(f"The network is in {fixed} as it was exported; leave out --precision {name}.")
+        raise OptionError(f"The network is in {fixed} as it was exported; leave out `precision` {name}.")
     return fixed or name
 
 
 @contextlib.contextmanager
-def computing(device: torch.device, precision: str) -> Iterator[None]:
+def set_precision(device: torch.device, precision: str) -> Iterator[None]:
     """Run a block without gradients, in a precision, with convolutions that give the same bits each time.
 
     Full precision means it: the shortened float32 of convolutions on newer GPUs (TF32) is off inside.
@@ -70,7 +71,7 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
+def fix_seed(seed: int, device: torch.device) -> Iterator[None]:
     """Run a block with torch's random numbers started from a seed, and put its generators back after it."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

@@ -16,7 +16,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory(device: torch.device) -> int:
-    """Give the bytes that can still be allocated on a device."""
+    """Return the bytes that can still be allocated on a device."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         # What torch has cached but does not use is free for us too.
@@ -29,13 +29,13 @@ def available_memory(device: torch.device) -> int:
     return max(0, min(limits))
 
 
-def budget(device: torch.device) -> int:
-    """Give the bytes that one tile may take: a share of what is available, on a CPU at most 2 GiB."""
+def memory_budget(device: torch.device) -> int:
+    """Return the bytes that one tile may take: a share of what is available, on a CPU at most 2 GiB."""
     available = available_memory(device)
     return min(int(CPU_SHARE * available), CPU_LIMIT) if device.type == "cpu" else int(GPU_SHARE * available)
 
 
-def fitting_tile(bytes_per_pixel: float, budget: int, multiple: int) -> int:
+def choose_tile(bytes_per_pixel: float, budget: int, multiple: int) -> int:
     """Choose the largest tile that fits, a power of two times the window, so that it hardly varies between runs.
 
     Args:
@@ -79,7 +79,7 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory ran out; torch has several ways to say so."""
+    """Return whether an exception says that memory ran out; torch has several ways to say so."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error).lower()
@@ -88,7 +88,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release(device: torch.device) -> None:
-    """Give cached memory back to the device, so that a smaller attempt finds it whole."""
+    """Return cached memory back to the device, so that a smaller attempt finds it whole."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
@@ -111,7 +111,7 @@ def _cpu_peak(run: Callable[[], object]) -> int:
 
 
 def _system_memory() -> int:
-    """Give the bytes that the system has left for programs; where it does not say, half of all memory."""
+    """Return the bytes that the system has left for programs; where it does not say, half of all memory."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -138,7 +138,7 @@ def _windows_memory() -> int:
 
 
 def _cgroup_memory() -> list[int]:
-    """Give what a container's limit leaves, in both versions of control groups; nothing without a limit."""
+    """Return what a container's limit leaves, in both versions of control groups; nothing without a limit."""
     left = []
     for folder, limit, used, cache in (
         (CGROUP, "memory.max", "memory.current", "inactive_file"),
@@ -152,7 +152,7 @@ def _cgroup_memory() -> list[int]:
 
 
 def _address_space() -> int:
-    """Give what `ulimit -v` leaves of the address space."""
+    """Return what `ulimit -v` leaves of the address space."""
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
 from lsm.image.io import printable
 from lsm.inference.upscaler import Upscaler
+from lsm.version import __version__
 
 
-def described(weights: str, upscaler: Upscaler) -> str:
-    """Name program, weights and settings in one line.
+def describe(weights: str, upscaler: Upscaler) -> str:
+    """Return program, weights and settings in one line.
 
     Args:
-        weights: As `open_network` takes them.
+        weights: Their name or file.
         upscaler: What ran them.
     """
-    version = installed_version("lsm-sr") or "development"  # run from a checkout that is not installed
     name = printable(Path(weights).name if Path(weights).suffix else weights)
     tile = upscaler.max_tile
-    tiles = f"tiles of at most {tile} (overlap {upscaler.tile_overlap})" if tile else "no tiles"
-    ensemble = ", ensemble" if upscaler.ensemble else ""
+    tiles = f"tiles of at most {tile} (overlap {upscaler.options.tile_overlap})" if tile else "no tiles"
+    ensemble = ", ensemble" if upscaler.options.ensemble else ""
     engine = f" in {upscaler.model.engine}" if isinstance(getattr(upscaler.model, "engine", None), str) else ""
     place = f"{upscaler.precision}{engine} on {upscaler.device}"
-    return f"lsm {version}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"
-
-
-def installed_version(package: str) -> str | None:
-    """Give the version of a package, none if it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return f"lsm {__version__}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"
 
 
 def processing_note(settings: str, seed: int) -> str:
-    """Give the note that goes into results' EXIF.
+    """Return the note that goes into results' EXIF.
 
     Args:
-        settings: From `described`.
+        settings: From `describe`.
         seed: Of the `Upscaler`.
     """
     return f"{settings}, seed {seed}"

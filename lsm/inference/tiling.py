@@ -99,7 +99,7 @@ def spans(size: int, tile: int, overlap: int, multiple: int) -> list[Span]:
 
 
 def weights(span: Span, scale: int) -> Tensor:
-    """Give the weight of each upscaled pixel that a tile keeps: a raised cosine over the blended ends, else 1.
+    """Return the weight of each upscaled pixel that a tile keeps: a raised cosine over the blended ends, else 1.
 
     Args:
         span: The tile.
@@ -125,10 +125,10 @@ def count_tiles(height: int, width: int, tile: int, overlap: int, multiple: int)
     return len(spans(height, tile, overlap, multiple)) * len(spans(width, tile, overlap, multiple))
 
 
-def blended_bands(
+def blend_bands(
     rows: list[Span], columns: list[Span], scale: int, upscale: Callable[[Span, Span], Tensor]
 ) -> Iterator[tuple[int, Tensor]]:
-    """Upscale tile by tile and give the image in finished bands from top to bottom.
+    """Upscale tile by tile and yield the image in finished bands from top to bottom.
 
     Only one row of tiles and one blended strip are held, however tall the image is.
 

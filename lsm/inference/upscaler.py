@@ -5,20 +5,28 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from lsm.errors import CheckpointError, InputError, OptionError, unknown_name
+from lsm.errors import CheckpointError, InputError
 from lsm.image import resample as resampling
+from lsm.image.io import read_image
 from lsm.image.pixels import ImageData, from_tensor, to_tensor
-from lsm.inference.device import check_precision, computing, pick_device, seeded
-from lsm.inference.memory import budget, fitting_tile, is_out_of_memory, peak_memory, release
-from lsm.inference.tiling import Span, blended_bands, check_tile, count_tiles, spans
+from lsm.image.remote import RemotePath
+from lsm.inference import kinds
+from lsm.inference.device import check_precision, fix_seed, pick_device, set_precision
+from lsm.inference.ensemble import self_ensemble
+from lsm.inference.memory import choose_tile, is_out_of_memory, memory_budget, peak_memory, release
+from lsm.inference.networks import open_network
+from lsm.inference.options import UpscaleOptions
+from lsm.inference.tiling import Span, blend_bands, check_tile, count_tiles, spans
+from lsm.weights.resolve import resolve
 
-ALPHA = ("model", "bicubic", "drop")
 Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and all tiles of the image; it starts anew if memory ran out."""
 
@@ -33,76 +41,83 @@ class Upscaler:
     gives slightly other results in tiles.
 
     Args:
-        model: Takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple`
+        model: A name or file for `load_model`, for a variant ("tiny") completed by the options' scale; or a network.
+            That takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple`
             (what attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
-        tile: Side of a tile in low-resolution pixels, rounded down to a multiple of the window; 0 runs images whole;
-            "auto" takes one that fits the memory there is now, and images of no more pixels than that run whole.
-        tile_overlap: Low-resolution pixels that neighbouring tiles share at least.
-        precision: "fp32", "bf16" or "fp16". A tile that is not finite in the latter is computed again in fp32.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps" or a torch device.
-        ensemble: Average the results of the 8 flips and quarter turns: better, and eight times slower.
-        scale: What the user wants, the network's own by default; to another one its result is resampled (bicubic).
-        alpha: How transparency is upscaled: "model", "bicubic", or "drop" to leave it out.
-        seed: Of the random numbers that some networks draw, see `LSMConfig.recurrence`.
+        options: How; the defaults of `UpscaleOptions` if none are given.
+        **changes: Options by name, in place of those.
+
+    Attributes:
+        options: As they are used.
+        device: Where the network runs.
+        precision: In which it computes; that of an exported network is fixed.
+        model_scale: The network's own scale.
+        scale: That of the results.
 
     Raises:
+        CheckpointError: If there are no such weights, or they cannot be read.
         OptionError: On a wrong value.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        tile: int | str = "auto",
-        tile_overlap: int = 32,
-        precision: str = "fp32",
-        device: str | torch.device = "auto",
-        ensemble: bool = False,
-        *,
-        scale: float | None = None,
-        alpha: str = "model",
-        seed: int = 0,
-    ) -> None:
-        if alpha not in ALPHA:
-            raise OptionError(unknown_name("way with alpha", alpha, ALPHA))
-        if scale is not None and not 0 < scale <= 64:
-            raise OptionError(f"Scale {scale} is out of range: more than 0, at most 64.")
-        config: Any = model.config
+    def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
+        self.options = (options or UpscaleOptions()).replace(**changes)
+        network: Any = open_network(resolve(model, self.options.scale)) if isinstance(model, str | Path) else model
         # Networks that run elsewhere than in torch know where, and with how many bits.
-        self.device = getattr(model, "pick_device", pick_device)(device)
-        self.precision = check_precision(precision, getattr(model, "precision", None))
-        self.model = model.to(self.device)
-        self.model_scale: int = config.upscale
-        self.window = config.tile_multiple
-        self.scale = float(scale or self.model_scale)
-        self.ensemble = ensemble
-        self.alpha, self.seed = alpha, seed
-        self.auto = tile == "auto"
-        self.tile_overlap = tile_overlap
+        self.device: torch.device = getattr(network, "pick_device", pick_device)(self.options.device)
+        self.precision = check_precision(self.options.precision, getattr(network, "precision", None))
+        self.model: nn.Module = network.to(self.device)
+        self.model_scale: int = network.config.upscale
+        self.window: int = network.config.tile_multiple
+        self.scale = float(self.options.scale or self.model_scale)
         # Read once: the choice must not depend on the images that came before.
-        self._budget = budget(self.device)
-        self._tile = None if self.auto else check_tile(_whole_number(tile), tile_overlap, self.window)
+        self._budget = memory_budget(self.device)
+        tile = self.options.tile
+        self._tile = None if isinstance(tile, str) else check_tile(tile, self.options.tile_overlap, self.window)
 
-    def __call__(self, image: str | os.PathLike[str] | np.ndarray, progress: Progress | None = None) -> np.ndarray:
-        """Upscale an image.
+    @overload
+    def __call__(self, image: Image.Image, progress: Progress | None = None) -> Image.Image: ...
+    @overload
+    def __call__(self, image: Tensor, progress: Progress | None = None) -> Tensor: ...
+    @overload
+    def __call__(self, image: bytes, progress: Progress | None = None) -> bytes: ...
+    @overload
+    def __call__(
+        self, image: np.ndarray | str | os.PathLike[str] | RemotePath | BinaryIO, progress: Progress | None = None
+    ) -> np.ndarray: ...
+
+    def __call__(self, image: Any, progress: Progress | None = None) -> Any:
+        """Upscale an image; the result is of the same kind.
 
         Args:
-            image: A file, or an array (H, W) or (H, W, 1-4), uint8 or uint16: grey, grey and alpha, RGB, RGBA.
+            image: One of these:
+
+                - an array (H, W) or (H, W, 1-4), uint8 or uint16: grey, grey and alpha, RGB, RGBA;
+                - a path, a URL, or a file opened for reading bytes. The result is an array of the file's depth,
+                  upright, (H, W) if it is grey;
+                - the bytes of an image file. The result is those of a file of the same format, metadata kept;
+                - a Pillow image;
+                - a tensor (C, H, W) or (B, C, H, W), C = 1 or 3, floats in [0, 1], on any device. The result is of its
+                  type, in [0, 1], not rounded to 8 bits.
             progress: See `Progress`.
 
-        Returns:
-            An array of the same type and number of axes; for a file, of the file's depth, (H, W) if it is grey.
-
         Raises:
-            InputError: If the file or array is no image, or memory does not suffice.
+            InputError: If it is none of these or no image, or memory does not suffice.
         """
-        if not isinstance(image, np.ndarray):
-            from lsm.image.io import read_image
-
-            pixels = self.upscale_image(read_image(image), progress).pixels
-            return pixels[..., 0] if pixels.shape[2] == 1 else pixels
-        data = ImageData(image[..., None] if image.ndim == 2 else image)
-        pixels = self.upscale_image(data, progress).pixels
-        return pixels[..., 0] if image.ndim == 2 else pixels
+        if isinstance(image, np.ndarray):
+            pixels = self.upscale_image(kinds.from_array(image), progress).pixels
+            return pixels[..., 0] if image.ndim == 2 else pixels
+        if isinstance(image, str | os.PathLike | RemotePath):
+            return kinds.drop_axis(self.upscale_image(read_image(image), progress).pixels)
+        if isinstance(image, Image.Image):
+            return kinds.to_pillow(self.upscale_image(kinds.from_pillow(image), progress).pixels, image)
+        if isinstance(image, Tensor):
+            return self._upscale_batch(image, progress)
+        if isinstance(image, bytes):
+            return kinds.write_data(self.upscale_image(kinds.read_data(image), progress), image)
+        if hasattr(image, "read"):
+            data = kinds.read_data(kinds.read_all(image))
+            return kinds.drop_axis(self.upscale_image(data, progress).pixels)
+        raise kinds.refuse(image)
 
     def upscale_image(self, image: ImageData, progress: Progress | None = None) -> ImageData:
         """Upscale an image with its depth, channels and metadata kept.
@@ -111,10 +126,10 @@ class Upscaler:
             InputError: If memory does not suffice.
         """
         pixels, alpha = image.colour, None
-        if image.has_alpha and self.alpha != "drop":
+        if image.has_alpha and self.options.alpha != "drop":
             alpha = image.pixels[..., -1:]
             pixels = resampling.fill_hidden_colours(pixels, alpha[..., 0])
-        by_model = alpha is not None and self.alpha == "model" and alpha.min() != alpha.max()
+        by_model = alpha is not None and self.options.alpha == "model" and alpha.min() != alpha.max()
         passes = 2 if by_model else 1
         result = [self._upscale_pixels(pixels, _part(progress, 0, passes))]
         if alpha is not None and by_model:
@@ -151,11 +166,22 @@ class Upscaler:
         self._run(height, width, cut, store, progress)
         return result.to(image.device)
 
+    def _upscale_batch(self, image: Tensor, progress: Progress | None) -> Tensor:
+        """Upscale a tensor (C, H, W) or (B, C, H, W) by `self.scale`, image by image."""
+        batch = kinds.batch_of(image)
+        count = len(batch)
+        parts = [self.upscale_tensor(batch[i : i + 1], _part(progress, i, count)) for i in range(count)]
+        return kinds.batch_like(torch.cat(parts), image, self.output_size(*batch.shape[2:]))
+
+    @property
+    def _auto(self) -> bool:
+        return self.options.tile == "auto"
+
     @property
     def max_tile(self) -> int:
         """Side of the largest tile that is tried; 0 for no tiles. "auto" is resolved by a run over a small tile."""
         if self._tile is None:
-            self._tile = fitting_tile(self._bytes_per_pixel(), self._budget, self.window)
+            self._tile = choose_tile(self._bytes_per_pixel(), self._budget, self.window)
         return self._tile
 
     @max_tile.setter
@@ -173,11 +199,11 @@ class Upscaler:
         return peak_memory(lambda: self._network(image, self.precision), self.device) / side**2
 
     def tile_for(self, height: int, width: int) -> int:
-        """Give the tile size with which an image of H×W is first tried; 0 for whole."""
-        return 0 if self.auto and height * width <= self.max_tile**2 else self.max_tile
+        """Return the tile size with which an image of H×W is first tried; 0 for whole."""
+        return 0 if self._auto and height * width <= self.max_tile**2 else self.max_tile
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Give height and width of the result for an image of H×W."""
+        """Return height and width of the result for an image of H×W."""
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
     def _upscale_pixels(self, pixels: np.ndarray, progress: Progress | None, is_alpha: bool = False) -> np.ndarray:
@@ -224,8 +250,8 @@ class Upscaler:
             # Outside of the handler, since the exception's frames hold the tensors that filled the memory.
             release(self.device)
             side = tile or max(height, width)
-            if (tile == 0 and not self.auto) or side <= smallest:
-                how = "whole; use --tile auto" if tile == 0 else f"in tiles of {tile}"
+            if (tile == 0 and not self._auto) or side <= smallest:
+                how = "whole; let `tile` be auto" if tile == 0 else f"in tiles of {tile}"
                 raise InputError(f"Not enough memory on {self.device} to upscale {width}×{height} {how}.")
             tile = max(smallest, side // 2 // self.window * self.window)
             log.warning("Memory on %s ran out; trying again with tiles of %d.", self.device, tile)
@@ -234,7 +260,7 @@ class Upscaler:
         self, height: int, width: int, tile: int, cut: Callable[[Span, Span], Tensor], progress: Progress | None
     ) -> Iterator[tuple[int, Tensor]]:
         """Upscale in one tile size."""
-        grid = (tile, min(self.tile_overlap, tile // 2), self.window)
+        grid = (tile, min(self.options.tile_overlap, tile // 2), self.window)
         total, done, overflowed = count_tiles(height, width, *grid), 0, False
 
         def run_tile(row: Span, column: Span) -> Tensor:
@@ -253,7 +279,7 @@ class Upscaler:
                 progress(done, total)
             return result
 
-        yield from blended_bands(spans(height, *grid), spans(width, *grid), self.model_scale, run_tile)
+        yield from blend_bands(spans(height, *grid), spans(width, *grid), self.model_scale, run_tile)
 
     def _network(self, tile: Tensor, precision: str) -> Tensor:
         """Run the network, or the mean of its 8 flipped and turned runs, over one tile."""
@@ -263,38 +289,18 @@ class Upscaler:
         if switch:
             self.model.eval()
         try:
-            with computing(self.device, precision), seeded(self.seed, self.device):
+            with set_precision(self.device, precision), fix_seed(self.options.seed, self.device):
                 image = tile.to(self.device, torch.float32)
-                if not self.ensemble:
+                if not self.options.ensemble:
                     return self.model(image)[0].float().cpu()
-                return _self_ensemble(self.model, image)[0].cpu()
+                return self_ensemble(self.model, image)[0].cpu()
         finally:
             if switch:
                 self.model.train(training)
 
 
-def _self_ensemble(model: nn.Module, image: Tensor) -> Tensor:
-    """Average a network's results over the 8 flips and quarter turns of (1, 3, H, W), each turned back."""
-    total: Tensor | None = None
-    for turns in range(4):
-        for flip in (False, True):
-            turned = torch.rot90(image.flip(3) if flip else image, turns, (2, 3))
-            result = torch.rot90(model(turned.contiguous()).float(), -turns, (2, 3))
-            result = result.flip(3) if flip else result
-            total = result if total is None else total + result
-    assert total is not None
-    return total / 8
-
-
-def _whole_number(tile: int | str) -> int:
-    try:
-        return int(tile)
-    except ValueError:
-        raise OptionError(f"Tile size {tile!r} is neither a whole number nor 'auto'.") from None
-
-
 def _part(progress: Progress | None, index: int, parts: int) -> Progress | None:
-    """Let the passes over one image, of the same number of tiles each, count as one."""
+    """Return a callback for one of the passes over an image, so that they count as one."""
     if progress is None:
         return None
     return lambda done, total: progress(index * total + done, parts * total)

@@ -1,1 +1,1 @@
-"""Doors to other programs that load networks; each imports its program only when it is called."""
+"""Adapters to other programs that load networks; each imports its program only when it is called."""

@@ -1,7 +1,6 @@
 """PSNR, SSIM and PSNR-B as the field measures super-resolution and restoration.
 
-Pure functions on uint8 `(H, W, 3)` RGB arrays; the only places where the protocols are written down are
-`PROTOCOL` and `RESTORATION_PROTOCOLS`.
+Pure functions on uint8 `(H, W, 3)` RGB arrays; `lsm.metrics.protocols` writes out what they follow.
 """
 
 from __future__ import annotations
@@ -11,30 +10,6 @@ from typing import Literal
 import numpy as np
 
 from lsm.errors import InputError, OptionError, unknown_name
-
-PROTOCOL = """\
-classical-sr-y: output clamped to [0, 1], times 255, rounded to uint8; HR cropped at its bottom and right to a multiple
-of the scale; LR files where given, else MATLAB bicubic (antialiased) of that HR, in uint8; `scale` pixels cropped at
-each side; Y of BT.601 (MATLAB rgb2ycbcr, 16 to 235, not rounded) from 8-bit RGB; PSNR with peak 255; SSIM with an 11x11
-Gaussian window of sigma 1.5, K1 0.01, K2 0.03, valid region only, float64; the mean of per-image values; whole images,
-no self-ensemble unless the name ends in "+". classical-sr-rgb: the same on R, G and B, PSNR over all three together,
-SSIM as the mean of the three. What departs from this is in the name: -tiled-SIDE-OVERLAP, -bf16, -fp16."""
-
-RESTORATION_PROTOCOLS = {
-    "colour-denoising-rgb": """\
-white Gaussian noise of standard deviation sigma (in steps of 8 bits), independent in R, G and B, added to the 8-bit
-image and neither clamped nor rounded; output clamped to [0, 1], times 255, rounded to uint8; no crop; PSNR over R, G
-and B together with peak 255, SSIM as the mean of the three; the mean of per-image values; whole images.""",
-    "colour-denoising-rgb-8bit": """\
-the same, but the noisy image is clamped and rounded to uint8, as a file holds it.""",
-    "jpeg-grey": """\
-Y of BT.601 (MATLAB rgb2ycbcr, 16 to 235), rounded, is the image; compressed as grey at quality q by Pillow (libjpeg);
-output clamped, times 255, rounded to uint8; no crop; PSNR with peak 255, SSIM, and PSNR-B with 8x8 blocks, on these
-grey values as they are (three equal channels, so `channel="rgb"`); the mean of per-image values; whole images.""",
-    "jpeg-colour-y": """\
-the colour image compressed at quality q by Pillow with 4:2:0 subsampling; the same measures on Y of BT.601.""",
-}
-"""How restoration is measured, by the protocol's name; windows and constants of SSIM as in `PROTOCOL`."""
 
 Channel = Literal["y", "rgb"]
 CHANNELS: tuple[str, ...] = ("y", "rgb")

@@ -1,4 +1,7 @@
-"""What every token mixer has in common: its interface, what a program can read of it, and its precision."""
+"""What every token mixer has in common: its interface, what a program can read of it, its precision, and its layouts.
+
+One image has two layouts: an image (B, C, H, W), and its tokens (B, H·W, C) in raster order.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
-from lsm.mixers.layout import Size
+Size = tuple[int, int]
+"""Height and width, of an image or of a window."""
 
 LINEAR, LOG_LINEAR = "n", "n log n"
 """How the cost grows with the number n of tokens, as the mixers state it."""
@@ -83,6 +88,16 @@ class TokenMixer(nn.Module):
     def on_grid(self, tokens: Tensor, size: Size) -> Tensor:
         """Lay tokens out for transforms along the axes between batch and channels: (B, H, W, C), or (B, T, C)."""
         return tokens if self.sequence else tokens.unflatten(1, size)
+
+
+def to_image(tokens: Tensor, size: Size) -> Tensor:
+    """Lay tokens (B, H·W, C) out as an image (B, C, H, W); its memory stays channels-last."""
+    return rearrange(tokens, "b (y x) c -> b c y x", y=size[0])
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """Read an image (B, C, H, W) as tokens (B, H·W, C)."""
+    return rearrange(image, "b c y x -> b (y x) c")
 
 
 def grid_axes(signal: Tensor) -> tuple[int, ...]:

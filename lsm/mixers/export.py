@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from lsm.errors import OptionError
 from lsm.files import atomic_file
-from lsm.mixers.base import TokenMixer
-from lsm.mixers.layout import Size
+from lsm.mixers.base import Size, TokenMixer
 
 
 class _AtSize(nn.Module):

@@ -9,13 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from lsm.errors import OptionError, unknown_name
-from lsm.mixers.adapters import sequence_attention, sequence_cml
-from lsm.mixers.base import MixerProperties
-from lsm.mixers.semantic_lru import SemanticLRU
-from lsm.mixers.spatial_lru import SpatialLRU
+from lsm.mixers.base import TokenMixer
+from lsm.mixers.recurrent import RecurrentMixer, modulated_recurrence, plain_recurrence
 from lsm.mixers.window_attention import WindowAttention
 from lsm.mixers.zoo.filters import AdaptiveGlobalFilter, GlobalFilterMixing, GlobalFilterMixing2D
 from lsm.mixers.zoo.fno import AFNOMixing, FNOBlock, FourierNeuralOperator, SpectralConv1d, SpectralConv2d
@@ -38,20 +34,20 @@ class MixerEntry:
 
     name: str
     """What it is called in options."""
-    kind: type[nn.Module]
-    """The class that does the work, and whose docstring describes it."""
-    build: Callable[..., nn.Module]
-    """Called with C, `sequence` and options by name."""
+    kind: type[TokenMixer]
+    """The class that does the work."""
+    build: Callable[..., TokenMixer]
+    """Called with C, `sequence` and options by name; its docstring describes the mixer."""
 
 
-def _entry(name: str, kind: type[nn.Module], build: Callable[..., nn.Module] | None = None) -> MixerEntry:
+def _entry(name: str, kind: type[TokenMixer], build: Callable[..., TokenMixer] | None = None) -> MixerEntry:
     return MixerEntry(name, kind, build or kind)
 
 
 MIXERS: tuple[MixerEntry, ...] = (
-    _entry("cml", SemanticLRU, sequence_cml),
-    _entry("lru", SpatialLRU),
-    _entry("attention", WindowAttention, sequence_attention),
+    _entry("cml", RecurrentMixer, modulated_recurrence),
+    _entry("lru", RecurrentMixer, plain_recurrence),
+    _entry("attention", WindowAttention),
     _entry("fnet", FourierMixing),
     _entry("fnet1d", FourierMixing1D),
     _entry("fnet-real", RealFourierMixing),
@@ -95,7 +91,7 @@ def find_mixer(name: str) -> MixerEntry:
     raise OptionError(unknown_name("mixer", name, mixer_names()))
 
 
-def build_mixer(name: str, dim: int, *, sequence: bool = False, **options: Any) -> nn.Module:
+def build_mixer(name: str, dim: int, *, sequence: bool = False, **options: Any) -> TokenMixer:
     """Build a mixer that fits a network: real tokens (B, L, C) in and out.
 
     Args:
@@ -110,16 +106,9 @@ def build_mixer(name: str, dim: int, *, sequence: bool = False, **options: Any) 
     """
     check_mixer_options(name, options)
     mixer = find_mixer(name).build(dim, sequence=sequence, **options)
-    if not mixer_properties(mixer).real_output:
+    if not mixer.properties.real_output:
         raise OptionError(f"Mixer {name} with these options returns complex tokens, which a network cannot take.")
     return mixer
-
-
-def mixer_properties(mixer: nn.Module) -> MixerProperties:
-    """Return what a mixer says of itself to programs."""
-    properties = mixer.properties
-    assert isinstance(properties, MixerProperties)
-    return properties
 
 
 def mixer_options(name: str) -> dict[str, Any]:
@@ -147,7 +136,7 @@ def check_mixer_options(name: str, options: Mapping[str, Any]) -> None:
         check_type(f"mixer {name}", option, value, known[option])
 
 
-def sequence_mixer(name: str, **options: Any) -> Callable[[int], nn.Module]:
+def sequence_mixer(name: str, **options: Any) -> Callable[[int], TokenMixer]:
     """Return what `lsm.sequence.build_unet` takes: a function from a width to a mixer over time.
 
     Args:
@@ -178,7 +167,7 @@ def describe_mixer(name: str) -> MixerDescription:
     Raises:
         OptionError: On an unknown name.
     """
-    text = inspect.getdoc(find_mixer(name).kind) or ""
+    text = inspect.getdoc(find_mixer(name).build) or ""
     lines = {key.lower(): _line(text, key) for key in ("Paper", "Equation", "Cost", "Parameters")}
     return MixerDescription(text.partition("\n")[0].rstrip("."), **lines)
 

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lsm.mixers.base import LINEAR, MixerProperties
-from lsm.mixers.layout import Size, to_image, to_tokens
-from lsm.mixers.windows import LAST_ROW_COLUMN, relative_offsets, separation_mask, window_rows
+from lsm.mixers.base import LINEAR, MixerProperties, Size, TokenMixer, to_image, to_tokens
+from lsm.mixers.windows import LAST_ROW_COLUMN, check_window, relative_offsets, separation_mask, window_rows
 from lsm.scan.reorder import take_rows
 
 
@@ -66,7 +65,7 @@ class DynamicPositionBias(nn.Module):
         return {**self.__dict__, "_cached": None}
 
 
-class WindowAttention(nn.Module):
+class WindowAttention(TokenMixer):
     """Attention in h×w windows for one half of the channels and in w×h windows for the other, plus a local branch.
 
     softmax(q·kᵀ/√d + bias)·v in each window, concatenated, plus a depthwise 3×3 convolution of v, then a Linear.
@@ -78,19 +77,36 @@ class WindowAttention(nn.Module):
     Parameters: 4·C² + 14·C + 4·P² + 22·P + (P + 1)·heads, P the width of the position bias's MLPs.
 
     Args:
-        dim: C.
-        num_heads: Heads in all; each half has `num_heads // 2`.
-        split_size: (h, w).
+        dim: C, even.
+        sequence: See `TokenMixer`; a sequence is folded into rows of the longer side of the windows, so that half of
+            the channels attend to h·w neighbours, the other half to as many in a longer stretch.
+        num_heads: Heads in all, half of them for each half of the channels; the largest even number up to this that
+            divides C is taken.
+        split_size: (h, w), one a multiple of the other.
         shifted: Shift the windows by half their size.
         pos_dim: Width of the MLP of the position bias.
+
+    Raises:
+        OptionError: On a window that no image can be cut into.
     """
 
     properties = MixerProperties(LINEAR)
 
-    def __init__(self, dim: int, num_heads: int, split_size: Size, shifted: bool, pos_dim: int) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        dim: int,
+        *,
+        sequence: bool = False,
+        num_heads: int = 4,
+        split_size: Size = (8, 16),
+        shifted: bool = False,
+        pos_dim: int = 8,
+    ) -> None:
+        super().__init__(dim, sequence=sequence)
+        check_window(split_size)
         h, w = split_size
-        self.heads = num_heads // 2
+        heads = max(count for count in range(2, max(2, num_heads) + 1, 2) if dim % count == 0 or count == 2)
+        self.heads = heads // 2
         self.depth = dim // 2 // self.heads
         self.padded_depth = padded_depth(self.depth)
         self.windows: tuple[Size, Size] = ((h, w), (w, h))
@@ -100,11 +116,17 @@ class WindowAttention(nn.Module):
         self.local = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.bias = nn.ModuleList(DynamicPositionBias(pos_dim, self.heads, window, shifted) for window in self.windows)
 
-    def forward(self, tokens: Tensor, size: Size) -> Tensor:
-        """Mix tokens (B, L, C) of an image of `size` (H, W), L = H·W, into (B, L, C)."""
+    def mix(self, tokens: Tensor, size: Size) -> Tensor:
+        """Mix tokens (B, L, C)."""
+        length = tokens.shape[1]
+        if self.sequence:
+            width = max(self.windows[0])
+            tokens = F.pad(tokens, (0, 0, 0, -length % width))  # the last row is filled with zeros
+            size = (tokens.shape[1] // width, width)
         halves = [self._attend(tokens, size, half) for half in (0, 1)]
         weight = self._pad_heads(self.proj.weight.t()).t()
-        return F.linear(torch.cat(halves, dim=-1), weight, self.proj.bias)
+        mixed = F.linear(torch.cat(halves, dim=-1), weight, self.proj.bias)
+        return mixed[:, :length] if self.sequence else mixed
 
     def _attend(self, tokens: Tensor, size: Size, half: int) -> Tensor:
         """Compute one half of the channels: attention in its windows plus the local branch, (B, L, heads·D)."""
@@ -113,11 +135,11 @@ class WindowAttention(nn.Module):
         qkv = F.linear(tokens, weight, bias)
         local = self._local(qkv, size, half)
         plan = window_rows(size, self.windows[half], self.shifted, batch, tokens.device)
-        rows = take_rows(qkv.flatten(0, 1), plan.order, plan.back, plan.padding)
+        rows = take_rows(qkv.flatten(0, 1), plan.order, plan.inverse, plan.padding)
         del qkv  # the largest tensor here
         mixed = self._attend_rows(rows, plan.kinds, half)
         del rows
-        out = take_rows(mixed, plan.back, plan.order, unused=plan.padding)
+        out = take_rows(mixed, plan.inverse, plan.order, unused=plan.padding)
         return out.view(batch, length, -1) + local
 
     def _attend_rows(self, rows: Tensor, kinds: list[int], half: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any, NamedTuple, TypeVar
@@ -11,12 +12,35 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from lsm.mixers.layout import Size
+from lsm.errors import OptionError
+from lsm.mixers.base import Size
 
 Kept = TypeVar("Kept")
 
 SEPARATED = -100.0
 """Added to the score of two tokens that the shift brought together though they are apart in the image."""
+
+LARGEST_WINDOW, MOST_WINDOW_TOKENS = 256, 4096
+"""Beyond these, the pairs of a window's tokens, or the padding of an image to whole windows, would fill any memory."""
+
+
+def check_window(window: tuple[int, ...]) -> None:
+    """Raise unless images can be cut into windows of h×w, and as they are padded for that, into windows of w×h too.
+
+    Raises:
+        OptionError: With what must hold.
+    """
+    good = len(window) == 2 and all(1 <= side <= LARGEST_WINDOW for side in window)
+    if not good or math.prod(window) > MOST_WINDOW_TOKENS:
+        raise OptionError(
+            f"split_size must be two numbers from 1 to {LARGEST_WINDOW}, of a product of at most {MOST_WINDOW_TOKENS}, "
+            f"not {str(list(window))[:100]}."
+        )
+    if max(window) % min(window):
+        raise OptionError(
+            f"One side of split_size must be a multiple of the other, since windows of both orientations cut the same "
+            f"image; {window[0]} and {window[1]} do not divide one another."
+        )
 
 
 def _kept(function: Callable[..., Kept]) -> Callable[..., Kept]:
@@ -117,11 +141,11 @@ def window_plan(size: Size, window: Size, shifted: bool, device: torch.device | 
 
 
 class WindowRows(NamedTuple):
-    """How to cut the tokens of a batch (B·L, …) into windows (n·B·T, …) and back; see `take_rows`."""
+    """How to cut the tokens of a batch (B·L, …) into windows (n·B·T, …), and how to put them back; see `take_rows`."""
 
     order: Tensor
     """The token that each row takes, (n·B·T,) int64."""
-    back: Tensor
+    inverse: Tensor
     """The row where each token went, (B·L,) int64."""
     padding: Tensor | None
     """The rows of padding, (k,) int64, if there are any."""
@@ -150,13 +174,13 @@ def _place_windows(size: Size, window: Size, shifted: bool, batch: int, device: 
     order, kinds = window_plan(size, window, shifted, device)
     length = size[0] * size[1]
     total = batch * length
-    starts = torch.arange(0, total, length, device=device)[None, :, None]
-    source = torch.where(order[:, None] < 0, total, order[:, None] + starts).flatten()
+    offsets = torch.arange(0, total, length, device=device)[None, :, None]
+    source = torch.where(order[:, None] < 0, total, order[:, None] + offsets).flatten()
     rows, empty = torch.arange(len(source), device=device), source == total
-    back = _last_written(source, rows, total)
+    inverse = _last_written(source, rows, total)
     padded = len(source) - total
     padding = _last_written(torch.where(empty, empty.cumsum(0) - 1, padded), rows, padded) if padded else None
-    return WindowRows(source.clamp(max=total - 1), back, padding, [batch * n for n in kinds])
+    return WindowRows(source.clamp(max=total - 1), inverse, padding, [batch * n for n in kinds])
 
 
 def _last_written(places: Tensor, values: Tensor, count: int) -> Tensor:

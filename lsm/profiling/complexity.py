@@ -104,7 +104,7 @@ def forward_peak_memory(model: nn.Module, height: int, width: int) -> int:
     return peak_memory(run, device)
 
 
-def human(number: float, unit: str = "", base: int = 1000) -> str:
+def format_quantity(number: float, unit: str = "", base: int = 1000) -> str:
     """Write a number with the prefix that leaves 1 to 3 digits before the point: 71.7 G, 1.25 GiB."""
     prefixes = ["", "k", "M", "G", "T", "P"] if base == 1000 else ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
     step = 0

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from lsm.errors import first_line
-from lsm.inference.device import computing
+from lsm.inference.device import set_precision
 from lsm.inference.memory import available_memory
-from lsm.inference.provenance import installed_version
-from lsm.profiling.complexity import human
+from lsm.profiling.complexity import format_quantity
 from lsm.profiling.timing import shortest_time
 from lsm.scan import linear_scan
 from lsm.scan.api import default_backend
 from lsm.scan.op import BACKENDS
+from lsm.version import installed_version
 from lsm.weights import load_model
 
 SCAN_SHAPE = (1, 4096, 16)
@@ -39,6 +39,10 @@ class Extra:
 
 
 EXTRAS = {
+    "train": Extra(
+        ("basicsr", "torchvision", "timm", "scikit-image", "scipy", "pyyaml", "pydantic"),
+        "`lsm train`, `lsm test` and ablations",
+    ),
     "fast": Extra(("numba",), "the scan on CPUs as compiled loops"),
     "onnx": Extra(("onnxruntime", "onnxscript", "onnx"), "`lsm export onnx`, and ONNX files in `lsm upscale`"),
     "hub": Extra(("huggingface-hub",), "weights on the Hugging Face hub, and the published checkpoints by name"),
@@ -61,7 +65,9 @@ def devices() -> dict[torch.device, str]:
         found[torch.device("cuda", index)] = torch.cuda.get_device_name(index)
     if torch.backends.mps.is_available():
         found[torch.device("mps")] = "Apple GPU"
-    return {place: f"{name}, {human(available_memory(place), 'B', 1024)} free" for place, name in found.items()}
+    return {
+        place: f"{name}, {format_quantity(available_memory(place), 'B', 1024)} free" for place, name in found.items()
+    }
 
 
 def scan_speeds(device: torch.device) -> dict[str, str]:
@@ -72,9 +78,9 @@ def scan_speeds(device: torch.device) -> dict[str, str]:
 
 
 def _scan_speed(name: str, inputs: list[Tensor], device: torch.device) -> str:
-    transition, drive = (inputs[0], inputs[1]), (inputs[2], inputs[3])
+    a, b = (inputs[0], inputs[1]), (inputs[2], inputs[3])
     try:
-        best = shortest_time(lambda: linear_scan(transition, drive, backend=name), device)
+        best = shortest_time(lambda: linear_scan(a, b, backend=name), device)
     except (ValueError, RuntimeError, ImportError) as error:
         return f"not here: {first_line(error)}"
     return f"{best * 1e3:.2f} ms" + (", the default" if name == default_backend(device) else "")
@@ -83,27 +89,27 @@ def _scan_speed(name: str, inputs: list[Tensor], device: torch.device) -> str:
 def network_speed(device: torch.device) -> str:
     """Measure the embedded tiny ×4 on an image of `SIDE`², in float32."""
     model, image = load_model("tiny-x4", device=device), torch.zeros(1, 3, SIDE, SIDE, device=device)
-    with computing(device, "fp32"):
+    with set_precision(device, "fp32"):
         best = shortest_time(lambda: model(image), device)
     return f"{best * 1e3:.0f} ms, {SIDE**2 / best / 1e6:.3f} megapixels of input a second"
 
 
 def extras() -> dict[str, str]:
-    """Say of each extra which versions are installed, or what is missing and what it would bring."""
-    said = {}
+    """Describe each extra: the versions installed, or what is missing and what it would bring."""
+    described = {}
     for name, extra in EXTRAS.items():
         versions = {package: installed_version(package) for package in extra.packages}
         missing = [package for package, version in versions.items() if version is None]
         there = ", ".join(f"{package} {version}" for package, version in versions.items() if version is not None)
         if missing:
-            said[name] = f"missing {', '.join(missing)}: pip install 'lsm-sr[{name}]' brings {extra.brings}"
+            described[name] = f"missing {', '.join(missing)}: pip install 'lsm-sr[{name}]' brings {extra.brings}"
         else:
-            said[name] = f"{there}: {extra.brings}"
-    return said
+            described[name] = f"{there}: {extra.brings}"
+    return described
 
 
 def onnx_providers() -> str:
-    """Name what onnxruntime can run on, or say that it is not installed."""
+    """Return what onnxruntime can run on, or that it is not installed."""
     try:
         import onnxruntime
     except ImportError:

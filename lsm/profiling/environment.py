@@ -1,9 +1,7 @@
-"""What a figure was computed with: versions, hardware, commit, and a hash of the code that decides it."""
+"""What a figure was computed with: versions, hardware, commit and code."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import platform
 import re
 import subprocess
@@ -12,40 +10,25 @@ from typing import Any
 
 import torch
 
-from lsm.inference.provenance import installed_version
+from lsm.profiling.code_hash import code_hash
+from lsm.version import installed_version
 
-PACKAGE = Path(__file__).resolve().parents[1]
-_DECISIVE = (
-    *("scan", "sequence", "mixers", "arch", "weights", "inference"),
-    *(f"benchmark/{name}.py" for name in ("baselines", "evaluate", "methods", "metrics", "resize")),
-)
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-@functools.cache
-def code_hash() -> str:
-    """Hash the package's sources that a PSNR can depend on, so that results of other code are not taken for its own."""
-    digest = hashlib.sha256()
-    for name in _DECISIVE:
-        path = PACKAGE / name
-        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{source.relative_to(PACKAGE).as_posix()}\n".encode())
-            digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-def environment(device: torch.device) -> dict[str, Any]:
+def describe_environment(device: torch.device, *modules: str) -> dict[str, Any]:
     """Describe software and hardware.
 
     Args:
         device: Where networks run.
+        *modules: Which compute the figures, e.g. `"lsm.benchmark.evaluate"`; none to leave the code's hash out.
 
     Returns:
-        Plain values for a JSON file: versions, system, processor, GPU, threads, commit, code hash.
+        Plain values for a JSON file: versions, system, processor, GPU, threads, commit, hash of the code.
     """
-    return {
+    about = {
         "lsm": installed_version("lsm-sr"),
         "commit": _commit(),
-        "code": code_hash(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": installed_version("numpy"),
@@ -57,13 +40,14 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
+    return about | {"code": code_hash(*modules)} if modules else about
 
 
 def _commit() -> str | None:
     """Return the commit of a source checkout, with "-dirty" if files differ from it; none for an installed package."""
-    if not (PACKAGE.parent / ".git").exists():
+    if not (CHECKOUT / ".git").exists():
         return None
-    command = ["git", "-C", str(PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -71,7 +55,7 @@ def _commit() -> str | None:
 
 
 def _processor() -> str:
-    """Name the processor; Linux keeps the marketing name where Python's platform module does not look."""
+    """Return the processor's name; Linux keeps the marketing name where Python's platform module does not look."""
     try:
         match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
     except OSError:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _PROCESS = Path("/proc/self")
 
 
-def measured(run: Callable[[], T], device: torch.device) -> tuple[T, float, int | None]:
+def measure_run(run: Callable[[], T], device: torch.device) -> tuple[T, float, int | None]:
     """Run a computation once, and measure it while it runs.
 
     On a GPU memory is what torch allocates there. On a CPU it is the growth of the process's resident memory to its

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lsm.mixers.base import LINEAR
-from lsm.mixers.registry import build_mixer, mixer_properties
+from lsm.mixers.registry import build_mixer
 from lsm.profiling.complexity import count_cost
 from lsm.profiling.timing import shortest_time
 
@@ -52,7 +52,7 @@ def mixer_cost(name: str, dim: int, sides: Sequence[int], device: torch.device) 
     mixer = build_mixer(name, dim).eval().to(device)
     counts = [count_cost(mixer, torch.empty(1, side**2, dim, device="meta"), (side, side)) for side in sides]
     seconds = tuple(_time(mixer, dim, side, device) for side in sides)
-    growth = mixer_properties(mixer).complexity
+    growth = mixer.properties.complexity
     return MixerCost(
         name,
         counts[0].parameters,

@@ -55,12 +55,12 @@ def scan_blocked(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Plan
     )
     ends, products = _block_summaries(blocks_a, blocks_b, reverse)
     after = scan_blocked(products, ends, state, reverse)
-    starts = tuple(plane.new_empty(plane.shape) for plane in after)
+    before_block = tuple(plane.new_empty(plane.shape) for plane in after)
     first, others, before = (-1, slice(-1), slice(1, None)) if reverse else (0, slice(1, None), slice(-1))
-    for start, end, initial in zip(starts, after, state, strict=True):
-        start[:, first] = initial
-        start[:, others] = end[:, before]
-    _run(blocks_a, blocks_b, starts, blocks_out, range(size), reverse)
+    for first_states, end, initial in zip(before_block, after, state, strict=True):
+        first_states[:, first] = initial
+        first_states[:, others] = end[:, before]
+    _run(blocks_a, blocks_b, before_block, blocks_out, range(size), reverse)
     _run(a, b, tuple(plane[:, 0 if reverse else -1] for plane in after), out, tail, reverse)
     return out
 

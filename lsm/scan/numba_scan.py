@@ -2,7 +2,7 @@
 
 Each channel is the recurrence itself, step by step, in multiplications and additions that are not fused, so results do
 not depend on the number of threads, on how wide the processor's vectors are, or on the other channels. One thread is
-as fast as the memory, so there are no others; Python's lock is official meanwhile.
+as fast as the memory, so there are no others; Python's lock is free meanwhile.
 
 The package numba compiles the loops at their first call and keeps the machine code beside this file, or, where that
 folder cannot be written to, in the user's cache folder (or the one that `NUMBA_CACHE_DIR` names).

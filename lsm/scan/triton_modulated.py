@@ -33,31 +33,31 @@ def chunk_shape(width: int) -> tuple[int, int]:
 
 
 def run_forward(
-    drive: Tensor, memory: Tensor, gates: Tensor, rotation: Tensor, order: Tensor | None, reverse: bool
+    inputs: Tensor, decay: Tensor, gates: Tensor, phase: Tensor, order: Tensor | None, reverse: bool
 ) -> tuple[Tensor, Planes]:
     """Compute y and the states after all chunks but the last.
 
     Args:
-        drive: u, (B, L, 2N): real parts, imaginary parts.
-        memory: m, (B, L, N).
+        inputs: u, (B, L, 2N): real parts, imaginary parts.
+        decay: m, (B, L, N).
         gates: M_B, M_Cre, M_Cim, (B, L, 3N).
-        rotation: ρ, (2, N).
+        phase: ρ, (2, N).
         order: Permutation of the positions, (B, L) or (1, L) int64; None for their own order.
         reverse: Start at the last position of the order.
 
     Returns:
-        y in the type of `drive`, (B, L, 2N), and planes of shape (B, chunks − 1, N), float32 or float64.
+        y in the type of `inputs`, (B, L, 2N), and planes of shape (B, chunks − 1, N), float32 or float64.
     """
-    require_kernels(drive.device)
-    batch, length, width = memory.shape
+    require_kernels(inputs.device)
+    batch, length, width = decay.shape
     steps, lanes = chunk_shape(width)
     chunks = triton.cdiv(length, steps)
-    summaries = _summaries(drive, result_dtype(drive, memory, gates, rotation), (batch, chunks - 1, width))
-    tokens = (*rows(drive), *rows(memory), *rows(gates), rotation.contiguous(), *_order(order, drive))
+    summaries = _summaries(inputs, result_dtype(inputs, decay, gates, phase), (batch, chunks - 1, width))
+    tokens = (*rows(inputs), *rows(decay), *rows(gates), phase.contiguous(), *_order(order, inputs))
     options = {"HAS_ORDER": order is not None, "REVERSE": reverse, "CHUNK": steps, "LANES": lanes, "num_warps": 8}
     blocks = triton.cdiv(width, lanes)
-    y = drive.new_empty(batch, length, 2 * width)
-    with torch.cuda.device_of(drive):
+    y = inputs.new_empty(batch, length, 2 * width)
+    with torch.cuda.device_of(inputs):
         after: Planes = summaries[2:]
         if chunks > 1:
             summary_kernel[(chunks - 1, blocks, batch)](*tokens, *summaries, length, width, **options)
@@ -68,10 +68,10 @@ def run_forward(
 
 def run_backward(
     grad: Tensor,
-    drive: Tensor,
-    memory: Tensor,
+    inputs: Tensor,
+    decay: Tensor,
     gates: Tensor,
-    rotation: Tensor,
+    phase: Tensor,
     order: Tensor | None,
     after: Planes,
     reverse: bool,
@@ -79,27 +79,27 @@ def run_backward(
     """Compute the gradients of `run_forward`, whose arguments and states `after` the chunks these are.
 
     Returns:
-        ∂drive, ∂memory, ∂gates and ∂rotation, contiguous, in the types of those.
+        ∂inputs, ∂decay, ∂gates and ∂phase, contiguous, in the types of those.
     """
-    batch, length, width = memory.shape
+    batch, length, width = decay.shape
     steps, lanes = chunk_shape(width)
     chunks = triton.cdiv(length, steps)
     grad = grad.contiguous()
-    summaries = _summaries(drive, after[0].dtype, (batch, chunks - 1, width))
-    scanned = (*rows(memory), *rows(gates), rotation.contiguous(), *_order(order, drive))
+    summaries = _summaries(inputs, after[0].dtype, (batch, chunks - 1, width))
+    scanned = (*rows(decay), *rows(gates), phase.contiguous(), *_order(order, inputs))
     options = {"HAS_ORDER": order is not None, "REVERSE": reverse, "CHUNK": steps, "LANES": lanes, "num_warps": 8}
     blocks = triton.cdiv(width, lanes)
-    du, dm, dgates = (item.new_empty(item.shape) for item in (drive, memory, gates))
+    du, dm, dgates = (item.new_empty(item.shape) for item in (inputs, decay, gates))
     terms = after[0].new_empty(batch, chunks, 2, width)
-    with torch.cuda.device_of(drive):
+    with torch.cuda.device_of(inputs):
         first: Planes = summaries[2:]
         if chunks > 1:
             gradient_summary_kernel[(chunks - 1, blocks, batch)](grad, *scanned, *summaries, length, width, **options)
             first = scan_triton(summaries[:2], summaries[2:], None, True)
         gradients_kernel[(chunks, blocks, batch)](
-            grad, *rows(drive), *scanned, *both(after), *both(first), du, dm, dgates, terms, length, width, **options
+            grad, *rows(inputs), *scanned, *both(after), *both(first), du, dm, dgates, terms, length, width, **options
         )
-    return du, dm, dgates, terms.sum(dim=(0, 1)).to(rotation.dtype)
+    return du, dm, dgates, terms.sum(dim=(0, 1)).to(phase.dtype)
 
 
 def rows(tokens: Tensor) -> tuple[Tensor, int]:

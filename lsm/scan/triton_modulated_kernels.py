@@ -39,10 +39,10 @@ def store_tile(pointer, value, rows, stride, part, step, length, lanes, width):
 
 
 @triton.jit
-def load_rotation(rotation, lanes, width, TYPE: tl.constexpr):
+def load_phase(phase, lanes, width, TYPE: tl.constexpr):
     """Load ρ, (2, N), as two rows (1, LANES)."""
-    re = tl.load(rotation + lanes, mask=lanes < width, other=0.0).to(TYPE)
-    im = tl.load(rotation + width + lanes, mask=lanes < width, other=0.0).to(TYPE)
+    re = tl.load(phase + lanes, mask=lanes < width, other=0.0).to(TYPE)
+    im = tl.load(phase + width + lanes, mask=lanes < width, other=0.0).to(TYPE)
     return re[None, :], im[None, :]
 
 
@@ -51,11 +51,11 @@ def load_steps(
     u, u_row, m, m_row, gates, gates_row, rho_re, rho_im, rows, step, length, lanes, width, TYPE: tl.constexpr
 ):  # fmt: skip
     """Form a = ρ m and b = M_B ⊙ u of the steps of a tile, two planes each."""
-    memory = load_tile(m, rows, m_row, 0, step, length, lanes, width, TYPE)
+    decay = load_tile(m, rows, m_row, 0, step, length, lanes, width, TYPE)
     gate = load_tile(gates, rows, gates_row, 0, step, length, lanes, width, TYPE)
     b_re = gate * load_tile(u, rows, u_row, 0, step, length, lanes, width, TYPE)
     b_im = gate * load_tile(u, rows, u_row, 1, step, length, lanes, width, TYPE)
-    return rho_re * memory, rho_im * memory, b_re, b_im
+    return rho_re * decay, rho_im * decay, b_re, b_im
 
 
 @triton.jit
@@ -66,12 +66,12 @@ def load_gradient_steps(
     """Form conj(a_{k+1}) and ∂h_k = M_C ⊙ ∂y of the steps of a tile, two planes each."""
     rows = token_rows(order, order_batch, batch, step, length, REVERSE, HAS_ORDER)
     after = token_rows(order, order_batch, batch, step + 1, length, REVERSE, HAS_ORDER)
-    memory = load_tile(m, after, m_row, 0, step + 1, length, lanes, width, TYPE)
+    decay = load_tile(m, after, m_row, 0, step + 1, length, lanes, width, TYPE)
     b_re = load_tile(dy, rows, 2 * width, 0, step, length, lanes, width, TYPE)
     b_im = load_tile(dy, rows, 2 * width, 1, step, length, lanes, width, TYPE)
     b_re *= load_tile(gates, rows, gates_row, 1, step, length, lanes, width, TYPE)
     b_im *= load_tile(gates, rows, gates_row, 2, step, length, lanes, width, TYPE)
-    return rho_re * memory, -rho_im * memory, b_re, b_im
+    return rho_re * decay, -rho_im * decay, b_re, b_im
 
 
 @triton.jit
@@ -86,13 +86,13 @@ def store_summary(ar, ai, br, bi, p_re, p_im, e_re, e_im, batch, lanes, width, C
 
 @triton.jit
 def summary_kernel(
-    u, u_row, m, m_row, gates, gates_row, rotation, order, order_batch, p_re, p_im, e_re, e_im, length, width,
+    u, u_row, m, m_row, gates, gates_row, phase, order, order_batch, p_re, p_im, e_re, e_im, length, width,
     HAS_ORDER: tl.constexpr, REVERSE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Write the product of the transitions of each chunk but the last, and its last state from a zero start."""
     _, step, lanes, batch = program_place(CHUNK, LANES)
     TYPE: tl.constexpr = e_re.dtype.element_ty
-    rho_re, rho_im = load_rotation(rotation, lanes, width, TYPE)
+    rho_re, rho_im = load_phase(phase, lanes, width, TYPE)
     rows = token_rows(order, order_batch, batch, step, length, REVERSE, HAS_ORDER)
     ar, ai, br, bi = load_steps(
         u, u_row, m, m_row, gates, gates_row, rho_re, rho_im, rows, step, length, lanes, width, TYPE
@@ -103,13 +103,13 @@ def summary_kernel(
 
 @triton.jit
 def output_kernel(
-    u, u_row, m, m_row, gates, gates_row, rotation, order, order_batch, c_re, c_im, y, length, width,
+    u, u_row, m, m_row, gates, gates_row, phase, order, order_batch, c_re, c_im, y, length, width,
     HAS_ORDER: tl.constexpr, REVERSE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Write y, (B, L, 2N) contiguous, from the states `c` after all chunks but the last."""
     chunk, step, lanes, batch = program_place(CHUNK, LANES)
     TYPE: tl.constexpr = c_re.dtype.element_ty
-    rho_re, rho_im = load_rotation(rotation, lanes, width, TYPE)
+    rho_re, rho_im = load_phase(phase, lanes, width, TYPE)
     rows = token_rows(order, order_batch, batch, step, length, REVERSE, HAS_ORDER)
     ar, ai, br, bi = load_steps(
         u, u_row, m, m_row, gates, gates_row, rho_re, rho_im, rows, step, length, lanes, width, TYPE
@@ -125,14 +125,14 @@ def output_kernel(
 
 @triton.jit
 def gradient_summary_kernel(
-    dy, m, m_row, gates, gates_row, rotation, order, order_batch, p_re, p_im, e_re, e_im, length, width,
+    dy, m, m_row, gates, gates_row, phase, order, order_batch, p_re, p_im, e_re, e_im, length, width,
     HAS_ORDER: tl.constexpr, REVERSE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Summarise each chunk but the first for the scan of the gradient, which runs from its last step to its first."""
     chunk, step, lanes, batch = program_place(CHUNK, LANES)
     step = (chunk + 2) * CHUNK - 1 - tl.arange(0, CHUNK)
     TYPE: tl.constexpr = e_re.dtype.element_ty
-    rho_re, rho_im = load_rotation(rotation, lanes, width, TYPE)
+    rho_re, rho_im = load_phase(phase, lanes, width, TYPE)
     ar, ai, br, bi = load_gradient_steps(
         dy, m, m_row, gates, gates_row, rho_re, rho_im, order, order_batch, batch, step, length, lanes, width,
         REVERSE, HAS_ORDER, TYPE,
@@ -184,14 +184,14 @@ def previous_states(
 
 @triton.jit
 def gradients_kernel(
-    dy, u, u_row, m, m_row, gates, gates_row, rotation, order, order_batch, c_re, c_im, g_re, g_im, du, dm, dgates,
-    drotation, length, width,
+    dy, u, u_row, m, m_row, gates, gates_row, phase, order, order_batch, c_re, c_im, g_re, g_im, du, dm, dgates,
+    dphase, length, width,
     HAS_ORDER: tl.constexpr, REVERSE: tl.constexpr, CHUNK: tl.constexpr, LANES: tl.constexpr
 ):  # fmt: skip
     """Recompute the states of a chunk, and write all gradients; that of ρ as one term a program, (B, chunks, 2, N)."""
     chunk, step, lanes, batch = program_place(CHUNK, LANES)
     TYPE: tl.constexpr = c_re.dtype.element_ty
-    rho_re, rho_im = load_rotation(rotation, lanes, width, TYPE)
+    rho_re, rho_im = load_phase(phase, lanes, width, TYPE)
     gr, gi = gradient_tile(
         dy, m, m_row, gates, gates_row, rho_re, rho_im, order, order_batch, g_re, g_im, chunk, batch, length, lanes,
         width, REVERSE, HAS_ORDER, CHUNK, LANES, TYPE,
@@ -202,12 +202,12 @@ def gradients_kernel(
     )  # fmt: skip
     rows = token_rows(order, order_batch, batch, step, length, REVERSE, HAS_ORDER)
 
-    memory = load_tile(m, rows, m_row, 0, step, length, lanes, width, TYPE)
+    decay = load_tile(m, rows, m_row, 0, step, length, lanes, width, TYPE)
     da_re, da_im = gr * hr + gi * hi, gi * hr - gr * hi
     store_tile(dm, rho_re * da_re + rho_im * da_im, rows, width, 0, step, length, lanes, width)
     at = (batch * tl.num_programs(0) + chunk) * 2 * width + lanes
-    tl.store(drotation + at, tl.sum(memory * da_re, axis=0), mask=lanes < width)
-    tl.store(drotation + at + width, tl.sum(memory * da_im, axis=0), mask=lanes < width)
+    tl.store(dphase + at, tl.sum(decay * da_re, axis=0), mask=lanes < width)
+    tl.store(dphase + at + width, tl.sum(decay * da_im, axis=0), mask=lanes < width)
 
     ur = load_tile(u, rows, u_row, 0, step, length, lanes, width, TYPE)
     ui = load_tile(u, rows, u_row, 1, step, length, lanes, width, TYPE)
@@ -216,7 +216,7 @@ def gradients_kernel(
     store_tile(du, gate * gi, rows, 2 * width, 1, step, length, lanes, width)
     store_tile(dgates, ur * gr + ui * gi, rows, 3 * width, 0, step, length, lanes, width)
 
-    ar, ai = rho_re * memory, rho_im * memory
+    ar, ai = rho_re * decay, rho_im * decay
     now_re, now_im = ar * hr - ai * hi + gate * ur, ar * hi + ai * hr + gate * ui
     now_re *= load_tile(dy, rows, 2 * width, 0, step, length, lanes, width, TYPE)
     now_im *= load_tile(dy, rows, 2 * width, 1, step, length, lanes, width, TYPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -10,13 +11,16 @@ from lsm.training.compat import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()
-def LSM(variant: str = "light", upscale: int = 4, recurrence: str = "paper", **overrides: Any) -> nn.Module:
-    """Build the network from the keys of an option file's `network_g`.
+def LSM(
+    variant: str = "light", upscale: int = 4, recurrence: str | Mapping[str, Any] = "paper", **overrides: Any
+) -> nn.Module:
+    """Build the network from the keys of a config's `network_g`.
 
     Args:
         variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.
         upscale: The scale r; 1 for restoration, with a `task`.
-        recurrence: One of `lsm.arch.config.RECURRENCES`.
+        recurrence: `"paper"`, `"official"`, `"gated"`, or a mapping with details, see
+            `lsm.mixers.recurrence.RecurrenceConfig`.
         **overrides: Fields of `LSMConfig` that differ from the preset.
 
     Returns:

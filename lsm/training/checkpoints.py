@@ -93,7 +93,7 @@ def fitting_parameters(
     return fitting, skipped
 
 
-def mismatch(path: str | Path, error: RuntimeError) -> CheckpointError:
+def mismatch_error(path: str | Path, error: RuntimeError) -> CheckpointError:
     """Write torch's report of names and shapes that do not fit as an error for the user."""
     details = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
     return CheckpointError(

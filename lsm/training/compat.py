@@ -1,4 +1,4 @@
-"""Every shim that unmodified basicsr 1.4.2 needs on a current stack, and the only door through which it is imported.
+"""Every shim that unmodified basicsr 1.4.2 needs on a current stack, and the only module that imports it.
 
 What breaks, and where it is mended:
 
@@ -7,7 +7,7 @@ What breaks, and where it is mended:
 - `basicsr.utils.dist_util` wants nccl and a GPU in every process, and a `--local_rank` flag that torchrun no longer
   passes: not used, `lsm.training.distributed` reads torchrun's environment.
 - `basicsr.train` resumes onto a CUDA device without `weights_only`, renames existing run folders and `exec`s
-  `--force_yml`: not used, `lsm.training.launch` and `lsm.training.options` do the same work.
+  its forced entries: not used, `lsm.training.launch` and `lsm.training.options` do the same work.
 - NumPy 2 and OpenCV 5 do not break any part that is used here; tests/training/test_compat.py keeps watch.
 """
 
@@ -21,7 +21,7 @@ from lsm.errors import LSMError
 
 
 def _alias_functional_tensor() -> None:
-    """Give `rgb_to_grayscale` back under the module name that basicsr.data.degradations imports it from.
+    """Supply `rgb_to_grayscale` under the module name that basicsr.data.degradations imports it from.
 
     Can go when basicsr imports it from `torchvision.transforms.functional`, as its development branch does.
     """
@@ -36,7 +36,7 @@ def _alias_functional_tensor() -> None:
 
 
 def _supply_distutils_version() -> None:
-    """Give `LooseVersion` to basicsr.archs.arch_util, which compares torchvision's version with it.
+    """Supply `LooseVersion` to basicsr.archs.arch_util, which compares torchvision's version with it.
 
     Can go when basicsr no longer imports distutils, or when Python 3.11 is the newest version it is installed on.
     """
@@ -52,8 +52,8 @@ def _supply_distutils_version() -> None:
 
 if importlib.util.find_spec("basicsr") is None:
     raise LSMError(
-        "Training and testing need basicsr 1.4.2, which is not installed (its source release cannot be built on "
-        "Python 3.13 or newer): use Python 3.10 to 3.12, `pip install basicsr==1.4.2`."
+        "Training and testing need basicsr 1.4.2, which is not installed: pip install 'lsm-sr[train]' on Python 3.10 "
+        "to 3.12 (its source release cannot be built on newer ones)."
     )
 _alias_functional_tensor()
 _supply_distutils_version()

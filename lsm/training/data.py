@@ -1,4 +1,4 @@
-"""Pairs of high- and low-resolution images from plain folders, for training and validation.
+"""Pairs of hr- and low-resolution images from plain folders, for training and validation.
 
 Low-resolution files are used where there are any; else they are made from the high-resolution ones by MATLAB's
 antialiased bicubic. Small sets are decoded once and kept as uint8 arrays, so that a sample costs two crops.
@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
 from lsm.benchmark.evaluate import load_pair
-from lsm.data.datasets import Pair, list_images, match_low
+from lsm.data.pairs import Pair, list_images, match_lr
 from lsm.errors import InputError
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
@@ -37,29 +37,29 @@ def find_pairs(settings: Mapping[str, Any]) -> list[Pair]:
     Raises:
         InputError: If there is no image, or one lacks its low-resolution file.
     """
-    high = list_images(Path(settings["dataroot_gt"]))
+    hr = list_images(Path(settings["dataroot_gt"]))
     if settings.get("meta_info_file"):
         lines = Path(settings["meta_info_file"]).read_text(encoding="utf-8").splitlines()
         kept = {line.split()[0] for line in lines if line.strip()}
-        high = [path for path in high if path.name in kept]
-    if not high:
+        hr = [path for path in hr if path.name in kept]
+    if not hr:
         chosen = f" that {settings['meta_info_file']} names" if settings.get("meta_info_file") else ""
         raise InputError(f"{settings['dataroot_gt']} holds no image{chosen}.")
     if not settings.get("dataroot_lq"):
-        return [Pair(path.stem, path, None) for path in high]
+        return [Pair(path.stem, path, None) for path in hr]
     folder, template = Path(settings["dataroot_lq"]), settings.get("filename_tmpl")
     if template:
         known = {path.stem: path for path in list_images(folder)}
-        low = [known.get(template.format(path.stem)) for path in high]
+        lr = [known.get(template.format(path.stem)) for path in hr]
     else:
-        low = match_low(high, folder, settings["scale"])
-    missing = [path for path, found in zip(high, low, strict=True) if found is None]
+        lr = match_lr(hr, folder, settings["scale"])
+    missing = [path for path, found in zip(hr, lr, strict=True) if found is None]
     if missing:
         raise InputError(
-            f"{folder} has no low-resolution file for {missing[0]} ({len(missing)} of {len(high)} are missing); "
+            f"{folder} has no low-resolution file for {missing[0]} ({len(missing)} of {len(hr)} are missing); "
             "complete it, set filename_tmpl, or leave dataroot_lq out to have them made by bicubic."
         )
-    return [Pair(path.stem, path, found) for path, found in zip(high, low, strict=True)]
+    return [Pair(path.stem, path, found) for path, found in zip(hr, lr, strict=True)]
 
 
 def header_size(path: Path) -> tuple[int, int]:
@@ -77,12 +77,12 @@ def header_size(path: Path) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def random_patch(high: np.ndarray, low: np.ndarray, size: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
+def random_patch(hr: np.ndarray, lr: np.ndarray, size: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut the same random square out of both images; draws from `random`.
 
     Args:
-        high: (rH, rW, C).
-        low: (H, W, C).
+        hr: (rH, rW, C).
+        lr: (H, W, C).
         size: Side of the high-resolution square, a multiple of the scale.
         scale: The scale r.
 
@@ -90,18 +90,18 @@ def random_patch(high: np.ndarray, low: np.ndarray, size: int, scale: int) -> tu
         Views of (size, size, C) and (size/r, size/r, C).
     """
     side = size // scale
-    top, left = random.randint(0, low.shape[0] - side), random.randint(0, low.shape[1] - side)
-    low = low[top : top + side, left : left + side]
+    top, left = random.randint(0, lr.shape[0] - side), random.randint(0, lr.shape[1] - side)
+    lr = lr[top : top + side, left : left + side]
     top, left = top * scale, left * scale
-    return high[top : top + size, left : left + size], low
+    return hr[top : top + size, left : left + size], lr
 
 
-def random_flips(high: np.ndarray, low: np.ndarray, hflip: bool, rot: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Flip and turn both images alike; draws from `random`.
+def random_flips(hr: np.ndarray, lr: np.ndarray, hflip: bool, rot: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Flip and transpose both images alike; draws from `random`.
 
     Args:
-        high: (H, W, C).
-        low: (h, w, C).
+        hr: (H, W, C).
+        lr: (h, w, C).
         hflip: Whether left and right may change places.
         rot: Whether top and bottom, and rows and columns, may change places: with `hflip` all eight orientations.
 
@@ -109,12 +109,12 @@ def random_flips(high: np.ndarray, low: np.ndarray, hflip: bool, rot: bool) -> t
         Views of the two images.
     """
     if hflip and random.random() < 0.5:
-        high, low = high[:, ::-1], low[:, ::-1]
+        hr, lr = hr[:, ::-1], lr[:, ::-1]
     if rot and random.random() < 0.5:
-        high, low = high[::-1], low[::-1]
+        hr, lr = hr[::-1], lr[::-1]
     if rot and random.random() < 0.5:
-        high, low = high.swapaxes(0, 1), low.swapaxes(0, 1)
-    return high, low
+        hr, lr = hr.swapaxes(0, 1), lr.swapaxes(0, 1)
+    return hr, lr
 
 
 @DATASET_REGISTRY.register()
@@ -122,7 +122,7 @@ class ImagePairs(Dataset):
     """Images of a folder with their low-resolution counterparts.
 
     Args:
-        opt: A dataset's section of the option file: `dataroot_gt`, `dataroot_lq` (made by bicubic when None),
+        opt: A dataset's section of the config: `dataroot_gt`, `dataroot_lq` (made by bicubic when None),
             `filename_tmpl`, `meta_info_file` (first word of each line: a file name to keep), `in_memory` (True, False
             or `"auto"`), `scale`, `phase`; for training also `gt_size`, `use_hflip`, `use_rot`.
     """
@@ -148,14 +148,14 @@ class ImagePairs(Dataset):
         """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
         self._bytes = 0
         for pair in self.pairs:
-            width, height = header_size(pair.high)
+            width, height = header_size(pair.hr)
             self._bytes += 3 * width * height
             self._check_patch(pair, min(width, height) // self.scale * self.scale)
-            if pair.low:
-                found, needed = header_size(pair.low), (width // self.scale, height // self.scale)
+            if pair.lr:
+                found, needed = header_size(pair.lr), (width // self.scale, height // self.scale)
                 if found != needed:
                     raise InputError(
-                        f"{pair.low} is {found[0]}x{found[1]}, but {pair.high} at scale {self.scale} needs "
+                        f"{pair.lr} is {found[0]}x{found[1]}, but {pair.hr} at scale {self.scale} needs "
                         f"{needed[0]}x{needed[1]}."
                     )
 
@@ -163,13 +163,13 @@ class ImagePairs(Dataset):
         """Refuse an image of a training that no patch can be cut from."""
         if self.opt["phase"] == "train" and side < self.opt["gt_size"] + self.margin:
             around = f" and the {self.margin} pixels more that are needed" if self.margin else ""
-            width, height = header_size(pair.high)
-            raise InputError(f"{pair.high} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}{around}.")
+            width, height = header_size(pair.hr)
+            raise InputError(f"{pair.hr} is {width}x{height}, smaller than gt_size {self.opt['gt_size']}{around}.")
 
     def _fits_in_memory(self) -> bool:
         wanted = self.opt.get("in_memory", "auto")
         fits = self.opt["phase"] == "train" and self._bytes <= IN_MEMORY_LIMIT if wanted == "auto" else bool(wanted)
-        if self.resamples and not fits and self.pairs[0].low is None and self.opt["phase"] == "train":
+        if self.resamples and not fits and self.pairs[0].lr is None and self.opt["phase"] == "train":
             get_root_logger().warning(
                 "%s: low-resolution images are made anew for every sample, which is slow. Set dataroot_lq, or "
                 "in_memory: true (%.1f GB).",
@@ -184,13 +184,13 @@ class ImagePairs(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` (3, h, w) and `gt` (3, rh, rw) in [0, 1], with `lq_path` and `gt_path`."""
         pair = self.pairs[index]
-        high, low = self._kept[index] if self._kept else self._load(pair)
+        hr, lr = self._kept[index] if self._kept else self._load(pair)
         if self.opt["phase"] == "train":
-            high, low = random_patch(high, low, self.opt["gt_size"], self.scale)
-            high, low = random_flips(high, low, self.opt["use_hflip"], self.opt["use_rot"])
+            hr, lr = random_patch(hr, lr, self.opt["gt_size"], self.scale)
+            hr, lr = random_flips(hr, lr, self.opt["use_hflip"], self.opt["use_rot"])
         return {
-            "lq": to_tensor(low)[0],
-            "gt": to_tensor(high)[0],
-            "lq_path": str(pair.low or pair.high),
-            "gt_path": str(pair.high),
+            "lq": to_tensor(lr)[0],
+            "gt": to_tensor(hr)[0],
+            "lq_path": str(pair.lr or pair.hr),
+            "gt_path": str(pair.hr),
         }

@@ -34,8 +34,8 @@ def start(launcher: str, num_gpu: int | str, settings: Mapping[str, Any]) -> dic
 
     Args:
         launcher: `"none"`, `"pytorch"` (torchrun) or `"slurm"`.
-        num_gpu: The option file's: 0 for the CPU, else GPUs in all, `"auto"` for whatever there is.
-        settings: The option file's `dist_params`.
+        num_gpu: The config's: 0 for the CPU, else GPUs in all, `"auto"` for whatever there is.
+        settings: The config's `dist_params`.
 
     Returns:
         `rank`, `world_size`, `dist`, and `num_gpu` as 0 for the CPU or 1 for a GPU to each process.
@@ -45,18 +45,20 @@ def start(launcher: str, num_gpu: int | str, settings: Mapping[str, Any]) -> dic
     """
     if launcher == "slurm":
         if "SLURM_PROCID" not in os.environ:
-            raise OptionError("--launcher slurm: not started by srun, SLURM_PROCID is not set.")
+            raise OptionError("The `launcher` slurm needs a start by srun: SLURM_PROCID is not set.")
         _adopt_slurm(settings["port"])
     if launcher != "none" and not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
-        raise OptionError(f"--launcher {launcher}: start with torchrun --nproc_per_node=N scripts/train.py -opt …")
+        raise OptionError(
+            "The `launcher` pytorch needs a start by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK."
+        )
     world_size = 1 if launcher == "none" else int(os.environ["WORLD_SIZE"])
     on_gpu = torch.cuda.is_available() if num_gpu == "auto" else num_gpu != 0
     if on_gpu and not torch.cuda.is_available():
-        raise OptionError(f"num_gpu: {num_gpu}, but torch finds no CUDA device; num_gpu=0 runs on the CPU.")
+        raise OptionError(f"num_gpu: {num_gpu}, but torch finds no CUDA device; 0 runs on the CPU.")
     if on_gpu and num_gpu not in ("auto", world_size):
         raise OptionError(
-            f"num_gpu: {num_gpu}, but there is {world_size} process: start with torchrun --nproc_per_node={num_gpu} "
-            "and --launcher pytorch, or set num_gpu=1."
+            f"num_gpu: {num_gpu}, but there is {world_size} process: start as many by torchrun "
+            "with the `launcher` pytorch, or set num_gpu to 1."
         )
     local_rank = 0 if launcher == "none" else int(os.environ["LOCAL_RANK"])
     if on_gpu:
@@ -69,8 +71,8 @@ def start(launcher: str, num_gpu: int | str, settings: Mapping[str, Any]) -> dic
 
 
 @contextmanager
-def told_of_ended_processes() -> Iterator[None]:
-    """Say in one line that another process has ended, which each of the others meets as an error of its own kind.
+def report_ended_processes() -> Iterator[None]:
+    """Turn the errors that a process meets when another one has ended into one that says so.
 
     Raises:
         LSMError: If another process has ended while this one waited for it.
@@ -82,7 +84,7 @@ def told_of_ended_processes() -> Iterator[None]:
             raise
         raise LSMError(
             "Another process of this training has ended, so this one ends too; its own message says why. "
-            "--auto_resume goes on from the newest training state."
+            "`auto_resume` goes on from the newest training state."
         ) from error
 
 

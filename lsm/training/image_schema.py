@@ -1,4 +1,4 @@
-"""What an option file may say of images: datasets to train, validate or test on, each key with its type and default."""
+"""What a config may say of images: datasets to train, validate or test on, each key with its type and default."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
-    """A section of an option file; unknown keys are errors."""
+    """A section of a config; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
@@ -71,7 +71,7 @@ class IOBackend(Section):
 
 
 def _range(least: float, most: float) -> Any:
-    """Give the type of a number, or of the two ends of a range, between two bounds."""
+    """Return the type of a number, or of the two ends of a range, between two bounds."""
     number = Annotated[float, Field(ge=least, le=most)]
 
     def rises(value: float | tuple[float, float]) -> float | tuple[float, float]:
@@ -82,7 +82,7 @@ def _range(least: float, most: float) -> Any:
     return Annotated[number | tuple[number, number], AfterValidator(rises)]
 
 
-class ImageSet(Section):
+class DatasetConfig(Section):
     """Images to validate or test on: `ImagePairs`, `NoisyImages`, `JpegImages` (ours), or one of BasicSR's datasets.
 
     `in_memory: auto` keeps a training set of up to 2 GB decoded. `task` is accepted for files of other projects.
@@ -104,7 +104,7 @@ class ImageSet(Section):
     seed: NonNegativeInt | None = None
 
     @model_validator(mode="after")
-    def _roots_of_the_type(self) -> ImageSet:
+    def _roots_of_the_type(self) -> DatasetConfig:
         needed = {
             "ImagePairs": ["dataroot_gt"],
             "NoisyImages": ["dataroot_gt", "sigma"],
@@ -120,8 +120,8 @@ class ImageSet(Section):
         return self
 
     @model_validator(mode="after")
-    def _degradation_of_the_type(self) -> ImageSet:
-        """Give what degrades the images its defaults, and refuse what this type does not do."""
+    def _degradation_of_the_type(self) -> DatasetConfig:
+        """Fill in the defaults of what degrades the images, and refuse what this type does not do."""
         own = DEGRADATIONS.get(self.type, {})
         for key in ("sigma", "clipped", "quality", "grey", "seed"):
             if getattr(self, key) is None:
@@ -135,7 +135,7 @@ class ImageSet(Section):
         return self
 
 
-class TrainSet(ImageSet):
+class TrainDatasetConfig(DatasetConfig):
     """Images to train on.
 
     `batch_size` counts one iteration over all processes; `batch_size_per_gpu` one forward pass of one process. The
@@ -154,7 +154,7 @@ class TrainSet(ImageSet):
     pin_memory: bool = True
 
     @model_validator(mode="after")
-    def _one_batch_size(self) -> TrainSet:
+    def _one_batch_size(self) -> TrainDatasetConfig:
         if (self.batch_size is None) == (self.batch_size_per_gpu is None):
             raise PydanticCustomError("batch_size", "give either batch_size (global) or batch_size_per_gpu")
         return self

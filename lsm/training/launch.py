@@ -1,4 +1,4 @@
-"""Training and testing from an option file, for the command line and the scripts."""
+"""Training and testing from a config, for the command line and the scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lsm.training.compat import build_dataset, build_model, get_root_logger, ini
 from lsm.training.model import DivergenceError
 from lsm.training.options import read_options
 from lsm.training.progress import Progress
-from lsm.training.sampling import batches_of, iteration_seed, train_loader
+from lsm.training.sampling import iterate_batches, iteration_seed, train_loader
 
 
 def train(
@@ -32,11 +32,11 @@ def train(
     auto_resume: bool = False,
     debug: bool = False,
 ) -> None:
-    """Train as an option file says; the run's files are under `experiments/NAME` of the current folder.
+    """Train as a config says; the run's files are under `experiments/NAME` of the current folder.
 
     Args:
         option_file: The YAML file.
-        forced: `--force_yml` entries.
+        forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`.
         auto_resume: Continue from the run's newest whole training state, if there is one.
         debug: Prefix the name with `debug_`, print every iteration, save and validate every 8.
@@ -54,17 +54,17 @@ def train(
         content["logger"]["print_freq"] = 1
     with _processes(content, launcher, is_train=True) as options:
         state = run_folder.resume_state(options, auto_resume)
-        with run_folder.held(options):
+        with run_folder.lock_run(options):
             run_folder.prepare(options, content)
             _run(options, state)
 
 
 def test(option_file: str | Path, forced: Sequence[str] = (), launcher: str = "none") -> dict[str, dict[str, float]]:
-    """Test as an option file says; images, log and metrics go to `results/NAME` of the current folder.
+    """Test as a config says; images, log and metrics go to `results/NAME` of the current folder.
 
     Args:
         option_file: The YAML file.
-        forced: `--force_yml` entries.
+        forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`; the first process does the work.
 
     Returns:
@@ -103,14 +103,14 @@ def _processes(content: dict[str, Any], launcher: str, is_train: bool) -> Iterat
         torch.manual_seed(options["manual_seed"])
         torch.use_deterministic_algorithms(options["deterministic"])
         torch.set_float32_matmul_precision("high" if options["fast_matmul"] else "highest")
-        with distributed.told_of_ended_processes():
+        with distributed.report_ended_processes():
             yield options
     finally:
         distributed.stop()
 
 
 def _settle_batch(options: dict[str, Any]) -> None:
-    """Give `batch_size` the samples of one iteration over all processes, and see that it divides."""
+    """Set `batch_size` to the samples of one iteration over all processes, and check that it divides."""
     settings, parts = options["datasets"]["train"], options["world_size"] * options["train"]["accumulate"]
     if "batch_size" not in settings:
         settings["batch_size"] = settings["batch_size_per_gpu"] * parts
@@ -158,8 +158,8 @@ def _stop_requests() -> Iterator[list[int]]:
             signal.signal(each, handler)
 
 
-def _anywhere(condition: bool, options: dict[str, Any], device: torch.device) -> bool:
-    """Tell whether a condition holds in any of the processes, so that all of them act on it in the same iteration."""
+def _in_any_process(condition: bool, options: dict[str, Any], device: torch.device) -> bool:
+    """Return whether a condition holds in any of the processes, so that all of them act on it in the same iteration."""
     if not options["dist"]:
         return condition
     flag = torch.tensor(int(condition), device=device)
@@ -202,7 +202,7 @@ def _iterate(
     batch, images = options["datasets"]["train"]["batch_size"], len(loader.dataset)  # type: ignore[arg-type]
     progress = Progress(start, total, settings["print_freq"], writer)
     iteration, waiting_since = start, time.perf_counter()
-    for samples in batches_of(loader):
+    for samples in iterate_batches(loader):
         progress.waited(time.perf_counter() - waiting_since)
         iteration += 1
         torch.manual_seed(iteration_seed(options["manual_seed"], iteration, options["rank"]))
@@ -214,11 +214,11 @@ def _iterate(
             model.save(epoch=(iteration - 1) * batch // images, current_iter=iteration - 1)
             raise DivergenceError(
                 f"{error} Training stopped, and what was before that iteration is saved; lower the learning rate, or "
-                "look at the images, and go on with --auto_resume."
+                "look at the images, and go on with `auto_resume`."
             ) from error
         progress.step(iteration, model.get_current_log(), model.get_current_learning_rate()[0])
         paused = time.perf_counter()
-        stop = _anywhere(bool(received), options, model.device)
+        stop = _in_any_process(bool(received), options, model.device)
         if iteration % settings["save_checkpoint_freq"] == 0 or iteration == total or stop:
             model.save(epoch=iteration * batch // images, current_iter=iteration)
         if evaluation and (iteration % options["val"]["val_freq"] == 0 or iteration == total):
@@ -226,7 +226,7 @@ def _iterate(
                 model.validation(each, iteration, writer, options["val"]["save_img"])
         progress.pause(time.perf_counter() - paused)
         if stop:
-            get_root_logger().info("Stopped after iteration %d and saved; --auto_resume continues.", iteration)
+            get_root_logger().info("Stopped after iteration %d and saved; auto_resume continues.", iteration)
             break
         waiting_since = time.perf_counter()
     return iteration

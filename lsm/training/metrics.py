@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lsm.metrics.fidelity import psnr, psnr_b, ssim
+from lsm.metrics import psnr, psnr_b, ssim
 from lsm.training.compat import calculate_metric
 
 OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim, "calculate_psnrb": psnr_b}
 
 
-def applicable(metrics: Mapping[str, dict[str, Any]], has_target: bool) -> dict[str, dict[str, Any]]:
+def select_metrics(metrics: Mapping[str, dict[str, Any]], has_target: bool) -> dict[str, dict[str, Any]]:
     """Leave out the metrics that compare with a true image where there is none."""
     return {name: options for name, options in metrics.items() if has_target or options["type"] not in OWN_METRICS}
 
@@ -22,7 +22,7 @@ def measure(options: Mapping[str, Any], result: np.ndarray, target: np.ndarray |
     """Measure one image.
 
     Args:
-        options: A metric's section of the option file: `type`, `crop_border`, `test_y_channel`.
+        options: A metric's section of the config: `type`, `crop_border`, `test_y_channel`.
         result: The network's output (H, W, 3), uint8 RGB.
         target: The true image, likewise; None where the metric needs none.
 

@@ -24,7 +24,7 @@ from lsm.inference.upscaler import Upscaler
 from lsm.mixers.base import TokenMixer
 from lsm.training import checkpoints
 from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
-from lsm.training.metrics import applicable, measure
+from lsm.training.metrics import measure, select_metrics
 from lsm.training.schedule import learning_rate
 
 OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
@@ -89,7 +89,7 @@ class LSMModel(SRModel):
         try:
             bare.load_state_dict(weights | {CONFIG_KEY: own[CONFIG_KEY]}, strict=strict)
         except RuntimeError as error:
-            raise checkpoints.mismatch(load_path, error) from error
+            raise checkpoints.mismatch_error(load_path, error) from error
         get_root_logger().info("Loaded %s weights from %s.", len(weights), load_path)
 
     def setup_optimizers(self) -> None:
@@ -132,14 +132,14 @@ class LSMModel(SRModel):
         total = torch.zeros((), device=self.device)
         targets = cast(torch.Tensor, self.gt).chunk(self.accumulate)
         parts = list(zip(self.lq.chunk(self.accumulate), targets, strict=True))
-        for index, (low, high) in enumerate(parts):
+        for index, (lr, hr) in enumerate(parts):
             last = index == len(parts) - 1
             # Gradients are averaged over the processes once, with the last part.
             together = nullcontext() if last or not self.opt["dist"] else self.net_g.no_sync()
             with together:
                 with torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
-                    output = self.net_g(low)
-                loss = self.cri_pix(output.float(), high) * (len(low) / len(self.lq))
+                    output = self.net_g(lr)
+                loss = self.cri_pix(output.float(), hr) * (len(lr) / len(self.lq))
                 total += loss.detach()
                 if last:
                     loss = sum((cast(torch.Tensor, mixer.penalty()) for mixer in self.penalised), loss)
@@ -172,14 +172,14 @@ class LSMModel(SRModel):
             )
 
     def _names(self) -> str:
-        """Name the images of this process's batch."""
+        """Return the names of images in this process's batch."""
         return ", ".join(Path(name).name for name in self.batch_names)
 
     def test(self) -> None:
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
         net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
         tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile["tile_size"], tile["tile_pad"], device=self.device)
+        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
         self.output = upscaler.upscale_tensor(self.lq)
 
     def nondist_validation(
@@ -197,7 +197,7 @@ class LSMModel(SRModel):
             The mean of each metric.
         """
         name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
-        metrics = applicable(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
+        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
         values: dict[str, list[float]] = {metric: [] for metric in metrics}
         for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
             self.feed_data(data)

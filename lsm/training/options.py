@@ -1,4 +1,4 @@
-"""Reads an option file, checks it whole, and completes it to the dictionary that BasicSR's classes work on.
+"""Read a config, check it whole, and complete it to the dictionary that BasicSR's classes work on.
 
 Nothing is built, created or downloaded here; every mistake is reported at once, one line each, by its key.
 """
@@ -17,12 +17,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
-from lsm.errors import LSMError, OptionError, one_line, shown, unknown_name
-from lsm.training.image_schema import TASKS, ImageSet, TrainSet
-from lsm.training.schema import TestOptions, TrainOptions
+from lsm.errors import LSMError, OptionError, one_line, truncate_repr, unknown_name
+from lsm.training.image_schema import TASKS, DatasetConfig, TrainDatasetConfig
+from lsm.training.schema import TestConfig, TrainConfig
 
 MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
-"""Of an option file; BasicSR's have a few thousand characters."""
+"""Of a config; BasicSR's have a few thousand characters."""
 MOST_LINES, MOST_IN_A_LINE = 50, 10
 """Of the report of its mistakes."""
 
@@ -47,11 +47,11 @@ def parse_yaml(text: str, source: str) -> Any:
     """Parse YAML text.
 
     Raises:
-        OptionError: If it is not valid YAML, where the line is named; or if it is larger than any option file, written
+        OptionError: If it is not valid YAML, where the line is named; or if it is larger than any config, written
             out or by aliases of aliases.
     """
     if len(text) > MOST_CHARACTERS:
-        raise OptionError(f"{source}: more than {MOST_CHARACTERS:,} characters, which no option file has.")
+        raise OptionError(f"{source}: more than {MOST_CHARACTERS:,} characters, which no config has.")
     loader = None
     try:
         loader = _Loader(text)  # a SafeLoader
@@ -82,10 +82,10 @@ def _size(node: yaml.Node, known: dict[int, float]) -> float:
 
 
 def force(options: dict[str, Any], entries: Iterable[str]) -> None:
-    """Apply `--force_yml` entries such as `train:optim_g:lr=1e-4`; the values are YAML, never code.
+    """Apply entries such as `train:optim_g:lr=1e-4`; the values are YAML, never code.
 
     Args:
-        options: The option file's content, changed in place; missing sections are made, and checked later on.
+        options: The config's content, changed in place; missing sections are made, and checked later on.
         entries: The entries.
 
     Raises:
@@ -94,7 +94,7 @@ def force(options: dict[str, Any], entries: Iterable[str]) -> None:
     for entry in entries:
         keys, equals, text = entry.partition("=")
         if not equals or not keys.strip():
-            raise OptionError(f"--force_yml {entry!r}: write it as key:subkey=value.")
+            raise OptionError(f"The entry {entry!r} of `force_yml` must be key:subkey=value.")
         *sections, last = [key.strip() for key in keys.split(":")]
         target: Any = options
         for section in sections:
@@ -102,8 +102,8 @@ def force(options: dict[str, Any], entries: Iterable[str]) -> None:
                 target[section] = {}
             target = target[section]
             if not isinstance(target, dict):
-                raise OptionError(f"--force_yml {entry!r}: {section} is a value, not a section.")
-        target[last] = parse_yaml(text, f"--force_yml {entry!r}")
+                raise OptionError(f"The entry {entry!r} of `force_yml`: {section} is a value, not a section.")
+        target[last] = parse_yaml(text, f"The entry {entry!r} of `force_yml`")
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
@@ -146,7 +146,7 @@ def _complaint(item: Any, data: Any, model: type[BaseModel]) -> tuple[str, str]:
     known = re.findall(r"'([^']+)'", item["ctx"]["expected"]) if kind == "literal_error" else []
     if known:
         return ".".join(path), unknown_name("value", str(item["input"]), known)
-    got = shown(item["input"]) if isinstance(item["input"], str | int | float) else ""
+    got = truncate_repr(item["input"]) if isinstance(item["input"], str | int | float) else ""
     return ".".join(path), item["msg"][:300] + (f" (got {got})" if got and got.strip("'") not in item["msg"] else "")
 
 
@@ -173,7 +173,7 @@ def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
     if network.get("type") != "LSM":
         return [f"network_g.type: {unknown_name('network', str(network.get('type')), ['LSM'])}"]
     if network.get("upscale", scale) != scale:
-        return [f"network_g.upscale: {shown(network['upscale'])} is not the file's scale, {scale}"]
+        return [f"network_g.upscale: {truncate_repr(network['upscale'])} is not the file's scale, {scale}"]
     settings = {name: value for name, value in network.items() if name not in {"type", "variant", "upscale"}}
     try:
         preset_config(network.get("variant", "light"), scale, **settings)
@@ -182,7 +182,7 @@ def _network_complaints(network: dict[str, Any], scale: Any) -> list[str]:
     return []
 
 
-def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, ImageSet], list[str]]:
+def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, DatasetConfig], list[str]]:
     """Check the names of the datasets, and each by its schema."""
     if not isinstance(datasets, dict) or not (datasets or training):
         return {}, ["datasets: a section of named datasets is needed"]
@@ -193,14 +193,16 @@ def _check_datasets(datasets: Any, training: bool) -> tuple[dict[str, ImageSet],
         if not re.fullmatch(allowed, str(phase)):
             lines.append(f"datasets: {unknown_name('dataset', str(phase), examples)}")
             continue
-        checked[phase], complaints = _check(TrainSet if phase == "train" else ImageSet, content, f"datasets.{phase}")
+        checked[phase], complaints = _check(
+            TrainDatasetConfig if phase == "train" else DatasetConfig, content, f"datasets.{phase}"
+        )
         lines += complaints
     if training and "train" not in datasets and not lines:
         lines.append("datasets.train: Field required")
     return checked, lines
 
 
-def _task_complaints(scale: int, task: str, datasets: dict[str, ImageSet]) -> list[str]:
+def _task_complaints(scale: int, task: str, datasets: dict[str, DatasetConfig]) -> list[str]:
     """Check that the images need what the network does."""
     lines = []
     for phase, images in datasets.items():
@@ -211,7 +213,7 @@ def _task_complaints(scale: int, task: str, datasets: dict[str, ImageSet]) -> li
     return lines
 
 
-def _cross_complaints(scale: int, images: TrainSet) -> list[str]:
+def _cross_complaints(scale: int, images: TrainDatasetConfig) -> list[str]:
     """Check what concerns several sections at once."""
     lines = []
     if images.gt_size % scale:
@@ -222,16 +224,16 @@ def _cross_complaints(scale: int, images: TrainSet) -> list[str]:
 
 
 def _read(path: str | Path, forced: Iterable[str]) -> dict[str, Any]:
-    """Read the file and apply `--force_yml`; what is null counts as not given."""
+    """Read the file and apply the entries; what is null counts as not given."""
     try:
         with Path(path).open(encoding="utf-8") as file:
             data = parse_yaml(file.read(MOST_CHARACTERS + 1), str(path))
     except OSError as error:
-        raise OptionError(f"Cannot read the option file {path}: {error.strerror}.") from error
+        raise OptionError(f"Cannot read the config {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise OptionError(f"Cannot read the option file {path}: it is not UTF-8 text.") from error
+        raise OptionError(f"Cannot read the config {path}: it is not UTF-8 text.") from error
     if not isinstance(data, dict):
-        raise OptionError(f"{path}: an option file is a mapping of keys to values.")
+        raise OptionError(f"{path}: a config is a mapping of keys to values.")
     force(data, forced)
     if isinstance(data.get("datasets"), dict):
         data["datasets"] = {phase: content for phase, content in data["datasets"].items() if content is not None}
@@ -239,11 +241,11 @@ def _read(path: str | Path, forced: Iterable[str]) -> dict[str, Any]:
 
 
 def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = True) -> dict[str, Any]:
-    """Read and check an option file.
+    """Read and check a config.
 
     Args:
         path: The YAML file.
-        forced: `--force_yml` entries.
+        forced: Entries that change what the file says, see `force`.
         training: Whether it is for `lsm train`, else for `lsm test`.
 
     Returns:
@@ -254,17 +256,17 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     """
     data = _read(path, forced)
     datasets, lines = _check_datasets(data.pop("datasets", None), training)
-    options, complaints = _check(TrainOptions if training else TestOptions, data)
+    options, complaints = _check(TrainConfig if training else TestConfig, data)
     lines += complaints
     if isinstance(data.get("network_g"), dict) and not any(line.startswith("scale:") for line in lines):
         lines += _network_complaints(data["network_g"], data["scale"])
     if not lines:
         lines = _task_complaints(options.scale, options.network_g.get("task", "sr"), datasets)
     if training and not lines:
-        lines = _cross_complaints(options.scale, typing.cast(TrainSet, datasets["train"]))
+        lines = _cross_complaints(options.scale, typing.cast(TrainDatasetConfig, datasets["train"]))
     if lines:
-        told = _first(list(dict.fromkeys(lines)), MOST_LINES)
-        raise OptionError("\n".join(f"{path}: {line}" for line in told))
+        shown = _first(list(dict.fromkeys(lines)), MOST_LINES)
+        raise OptionError("\n".join(f"{path}: {line}" for line in shown))
     result: dict[str, Any] = options.model_dump()
     result["network_g"].setdefault("upscale", options.scale)
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}

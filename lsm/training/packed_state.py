@@ -1,7 +1,7 @@
 """A training's newest state in one compressed file, so that another checkout goes on where this one stopped.
 
-It holds what `--auto_resume` needs, under the run's name, and nothing else: `models/net_g_ITER.pth` and
-`training_states/ITER.state`; the options are another file. The same state always gives the same bytes.
+It holds what `auto_resume` needs, under the run's name, and nothing else: `models/net_g_ITER.pth` and
+`training_states/ITER.state`; the config is another file. The same state always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def pack(run: Path, target: Path) -> Path:
 
 
 def unpack(path: Path, experiments: Path) -> Path:
-    """Put a packed state where `lsm train --auto_resume` finds it.
+    """Put a packed state where a training with `auto_resume` finds it.
 
     Args:
         path: A file that `pack` wrote.
@@ -84,7 +84,7 @@ def unpack(path: Path, experiments: Path) -> Path:
 
 
 def _files(run: Path, iteration: int | str) -> tuple[Path, Path]:
-    """Name what is packed, in its order: the state last, since where it is, the run can be resumed."""
+    """Return what is packed, in its order: the state last, since where it is, the run can be resumed."""
     network = checkpoints.network_path(run / "models", iteration)
     return network, checkpoints.state_path(run / "training_states", iteration)
 

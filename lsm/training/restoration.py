@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsm.data.datasets import Pair
 from lsm.data.degradations import add_noise, compress, image_generator, to_grey
+from lsm.data.pairs import Pair
 from lsm.image.io import read_rgb
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY
@@ -24,14 +24,14 @@ class DegradedImages(ImagePairs):
     follow from the file's name and `seed` alone: no order, worker or other file changes them.
 
     Args:
-        opt: A dataset's section of the option file, see `ImagePairs`; and `grey` (share of the images that are turned
+        opt: A dataset's section of the config, see `ImagePairs`; and `grey` (share of the images that are turned
             grey before), `seed`, and what the degradation takes.
     """
 
     resamples = False
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        image = read_rgb(pair.high)
+        image = read_rgb(pair.hr)
         return image, image
 
     @abstractmethod
@@ -69,8 +69,8 @@ class DegradedImages(ImagePairs):
         return {
             "lq": torch.from_numpy(degraded).permute(2, 0, 1).contiguous(),
             "gt": to_tensor(image)[0],
-            "lq_path": str(pair.high),
-            "gt_path": str(pair.high),
+            "lq_path": str(pair.hr),
+            "gt_path": str(pair.hr),
         }
 
 

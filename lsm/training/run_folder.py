@@ -58,7 +58,7 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
         state = checkpoints.newest_state(states, models)
     elif checkpoints.list_states(states):
         raise OptionError(
-            f"{states.parent} already holds a training: --auto_resume continues it; else choose another name, or move "
+            f"{states.parent} already holds a training: `auto_resume` continues it; else choose another name, or move "
             "the folder away."
         )
     if state is not None:
@@ -68,7 +68,7 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
 
 
 @contextlib.contextmanager
-def held(options: dict[str, Any]) -> Iterator[None]:
+def lock_run(options: dict[str, Any]) -> Iterator[None]:
     """Keep the run's folder to this training; the first process does it for all of them.
 
     Raises:
@@ -88,7 +88,7 @@ def prepare(options: dict[str, Any], file_content: dict[str, Any]) -> None:
 
     Args:
         options: The completed options.
-        file_content: The checked option file, as it could be given again.
+        file_content: The checked config, as it could be given again.
     """
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):

@@ -125,7 +125,7 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     )
 
 
-def batches_of(loader: DataLoader) -> Iterator[Any]:
+def iterate_batches(loader: DataLoader) -> Iterator[Any]:
     """Yield a loader's batches; an error for the user keeps its words on the way out of a worker process.
 
     Torch puts the traceback of the worker in front of them.

@@ -65,7 +65,7 @@ def learning_rate(scheduler: Mapping[str, Any], base_lr: float, iteration: int, 
     """Return the learning rate of one iteration.
 
     Args:
-        scheduler: The option file's `train.scheduler`: `type` and that schedule's own keys.
+        scheduler: The config's `train.scheduler`: `type` and that schedule's own keys.
         base_lr: The configured learning rate.
         iteration: 1 for the first.
         warmup_iter: Before this iteration the rate rises linearly from 0; -1 for no warm-up.

@@ -1,4 +1,4 @@
-"""What an option file may hold: BasicSR's keys that mean something here, each with its type and default."""
+"""What a config may hold: BasicSR's keys that mean something here, each with its type and default."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Section, existing_file
-from lsm.weights.registry import EMBEDDED, embedded_path
+from lsm.weights.resolve import embedded_path, list_models
 
 
 def _weights_file(name: str) -> str:
-    return str(embedded_path(name)) if name in EMBEDDED else existing_file(name)
+    return str(embedded_path(name)) if name in list_models() else existing_file(name)
 
 
 class Paths(Section):
@@ -156,7 +156,7 @@ class DistParams(Section):
     port: PositiveInt | None = None
 
 
-class CommonOptions(Section):
+class CommonConfig(Section):
     """What training and testing share."""
 
     name: Name  # of a folder
@@ -177,7 +177,7 @@ class CommonOptions(Section):
     fast_matmul: bool = False
 
     @model_validator(mode="after")
-    def _amp_is_bf16(self) -> CommonOptions:
+    def _amp_is_bf16(self) -> CommonConfig:
         """Take `amp: bf16` for `use_amp: true`, which other projects write."""
         self.use_amp = self.use_amp or self.amp is not None
         if self.use_amp and not self.amp_bf16:
@@ -185,12 +185,12 @@ class CommonOptions(Section):
         return self
 
 
-class TrainOptions(CommonOptions):
-    """An option file of `lsm train`, but for its datasets, of which there can be any number."""
+class TrainConfig(CommonConfig):
+    """A config of a training, but for its datasets, of which there can be any number."""
 
     train: Train
     logger: Logger = Logger()
 
 
-class TestOptions(CommonOptions):
-    """An option file of `lsm test`, but for its datasets."""
+class TestConfig(CommonConfig):
+    """A config of a test, but for its datasets."""

@@ -143,10 +143,10 @@ def _identity(upscaler: Upscaler) -> dict[str, object]:
     return {
         "weights": file_hash(model.path) if isinstance(model, OnnxNetwork) else state_hash(model),
         "scale": upscaler.scale,
-        "tile": "auto" if upscaler.auto else upscaler.max_tile,
-        "overlap": upscaler.tile_overlap,
+        "tile": "auto" if upscaler.options.tile == "auto" else upscaler.max_tile,
+        "overlap": upscaler.options.tile_overlap,
         "precision": upscaler.precision,
         "device": upscaler.device.type,
-        "ensemble": upscaler.ensemble,
-        "seed": upscaler.seed,
+        "ensemble": upscaler.options.ensemble,
+        "seed": upscaler.options.seed,
     }

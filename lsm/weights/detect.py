@@ -9,16 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from lsm.arch.config import LSMConfig
+from lsm.arch.config import LSMConfig, RecurrenceConfig
 from lsm.arch.network import CONFIG_KEY, decode_config
-from lsm.errors import CheckpointError, OptionError, shown
+from lsm.errors import CheckpointError, OptionError, truncate_repr
 from lsm.weights.keys import from_official, is_official
 
 _OF_MIXERS = {
     "num_heads": ("mixer.bias.0.layers.2.2.weight", 2),
     "pos_dim": ("mixer.bias.0.project.weight", 1),
-    "d_state": ("mixer.core.nu_log", 1),
-    "num_tokens": ("mixer.modulation.dictionary", 1),
+    "d_state": ("mixer.modulation.dictionary", 0.25),
 }
 """Fields that show as the first axis of a parameter, and the factor between them; not every mixer has it."""
 
@@ -27,7 +26,7 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     """Find the configuration of a network from its weights.
 
     Our state dicts carry their configuration; it is checked against the shapes. Official ones carry the windows in
-    their position tables, and everything else that matters in their shapes; they get `official` recurrence.
+    their position tables, and everything else that matters in their shapes; they get the `official` recurrence.
 
     Args:
         state: A whole state dict, in our names or in the official ones.
@@ -42,7 +41,7 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     try:
         if is_official(state):
             shapes = _from_shapes(from_official(state))
-            return LSMConfig(**shapes, split_size=_official_window(state), recurrence="official")
+            return LSMConfig(**shapes, split_size=_official_window(state), recurrence=RecurrenceConfig("official"))
         shapes = _from_shapes(state)
         carried = decode_config(state[CONFIG_KEY]) if CONFIG_KEY in state else json.loads(header or "")
         config = LSMConfig.from_dict(carried)
@@ -55,15 +54,15 @@ def detect_config(state: Mapping[str, Tensor], header: str | None = None) -> LSM
     except (OptionError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"Not a checkpoint of LSM: {error}") from error
     stated = {name: getattr(config, name) for name in shapes}
-    # At scale 1, squares of pixels come in as channels, and leave by a head that upscales.
+    # At scale 1, an unshuffle makes channels of pixels, and the upsampler undoes it.
     stated["in_chans"] = config.in_chans * config.unshuffle**2
-    stated["upscale"] = config.upscale * (config.unshuffle if config.head == "classical" else 1)
+    stated["upscale"] = config.upscale * (config.unshuffle if config.upsampler == "classical" else 1)
     stated["mlp_ratio"] = config.mlp_hidden(mixer=config.placement == "mixer") / config.embed_dim
     for name, value in shapes.items():
         if stated[name] != value:
             raise CheckpointError(
-                f"The weights contradict their configuration: {name} is {shown(stated[name])} there, but the shapes "
-                f"say {shown(value)}."
+                f"The weights contradict their configuration: {name} is {truncate_repr(stated[name])} there, but the "
+                f"shapes say {truncate_repr(value)}."
             )
     return config
 
@@ -77,25 +76,27 @@ def _from_shapes(state: Mapping[str, Tensor]) -> dict[str, Any]:
         while f"groups.{group}.blocks.{blocks}.gamma" in state:
             blocks += 1
         depths.append(blocks)
-    convs = sorted(int(name.split(".")[1]) for name in state if name.startswith("head.") and name.endswith(".weight"))
-    widths = [state[f"head.{index}.weight"].shape[0] for index in convs]
+    convs = sorted(
+        int(name.split(".")[1]) for name in state if name.startswith("upsampler.") and name.endswith(".weight")
+    )
+    widths = [state[f"upsampler.{index}.weight"].shape[0] for index in convs]
     if len(widths) == 1:
-        # Both ends of a network that works on squares of pixels have the square's pixels as channels.
-        head, upscale = "light", math.isqrt(widths[0] // in_chans)
+        # Both ends of a network behind a pixel unshuffle have the u² pixels of a token as channels.
+        upsampler, upscale = "light", math.isqrt(widths[0] // in_chans)
     else:
-        head, upscale = "classical", math.prod(math.isqrt(width // widths[0]) for width in widths[1:-1])
+        upsampler, upscale = "classical", math.prod(math.isqrt(width // widths[0]) for width in widths[1:-1])
     shapes: dict[str, Any] = {
         "upscale": upscale,
         "in_chans": in_chans,
         "embed_dim": embed_dim,
         "depths": tuple(depths),
         "mlp_ratio": state["groups.0.blocks.0.mlp.fc1.weight"].shape[0] / embed_dim,
-        "head": head,
+        "upsampler": upsampler,
     }
     for field, (ending, factor) in _OF_MIXERS.items():
         found = [tensor.shape[0] for name, tensor in state.items() if name.endswith(ending)]
         if found:
-            shapes[field] = factor * found[0]
+            shapes[field] = int(factor * found[0])
     return shapes
 
 

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 from lsm.errors import CheckpointError, first_line, needs_extra
 from lsm.weights.identity import file_hash
 
+WEIGHTS = "model.safetensors"
+"""The file of weights in a repository of the hub's layout."""
+
 
 @dataclass(frozen=True)
 class HubFile:
@@ -29,17 +32,17 @@ class HubFile:
 
     @classmethod
     def parse(cls, text: str) -> HubFile:
-        """Read "hf:OWNER/NAME[@REVISION]/FILE".
+        """Read "hf:OWNER/NAME[@REVISION][/FILE]"; without FILE it is the repository's `WEIGHTS`.
 
         A revision with a slash in its name, as some branches have, cannot be told from a folder; name its commit.
 
         Raises:
             CheckpointError: If it is written otherwise.
         """
-        match = re.fullmatch(rf"{cls.PREFIX}([\w.-]+/[\w.-]+)(?:@([^/@]+))?/(.+)", text)
+        match = re.fullmatch(rf"{cls.PREFIX}([\w.-]+/[\w.-]+)(?:@([^/@]+))?(?:/(.+))?", text)
         if match is None:
-            raise CheckpointError(f"{text!r} names no file on the hub; write {cls.PREFIX}OWNER/NAME[@REVISION]/FILE.")
-        return cls(match[1], match[3], match[2])
+            raise CheckpointError(f"{text!r} names no file on the hub; write {cls.PREFIX}OWNER/NAME[@REVISION][/FILE].")
+        return cls(match[1], match[3] or WEIGHTS, match[2])
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
@@ -59,7 +62,7 @@ OFFICIAL = {
 
 
 def fetch(place: HubFile) -> Path:
-    """Bring a file from the hub, or from the cache if it is there.
+    """Download a file from the hub, or find it in the cache.
 
     With HF_HUB_OFFLINE=1 in the environment, only from the cache. HF_HOME says where that is. Of files that the hub
     stores by the SHA-256 of their content, as it does with all large ones, the content is compared with it.
@@ -68,7 +71,7 @@ def fetch(place: HubFile) -> Path:
         CheckpointError: If there is no such file, the hub cannot be reached, or the content is damaged.
         OptionError: If huggingface-hub is not installed.
     """
-    hub = library()
+    hub = import_hub()
     from huggingface_hub import constants
 
     try:
@@ -81,14 +84,14 @@ def fetch(place: HubFile) -> Path:
             )
         )
     except Exception as error:  # of the library, and of the HTTP library below it, which changes with its version
-        raise CheckpointError(f"{place}: {reason(error)}") from error
+        raise CheckpointError(f"{place}: {explain(error)}") from error
     stored = path.resolve()  # in the cache, files are called by their hash
     if re.fullmatch(r"[0-9a-f]{64}", stored.name) and file_hash(stored) != stored.name:
         raise CheckpointError(f"{place}: {path} is damaged, its SHA-256 is another; delete it and try again.")
     return path
 
 
-def library() -> Any:
+def import_hub() -> Any:
     """Import huggingface-hub.
 
     Raises:
@@ -99,8 +102,8 @@ def library() -> Any:
     return huggingface_hub
 
 
-def reason(error: Exception) -> str:
-    """Say in one line why the hub did not give a file, or did not take one."""
+def explain(error: Exception) -> str:
+    """Return in one line why the hub did not give a file, or did not take one."""
     from huggingface_hub import constants, errors
 
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def state_hash(model: nn.Module) -> str:
-    """Hash a network's parameters, buffers and names, whatever file they came from.
+    """Return the hash of a network's parameters, buffers and names, whatever file they came from.
 
     Args:
         model: The network, on any device.
@@ -18,6 +19,8 @@ def state_hash(model: nn.Module) -> str:
     Returns:
         SHA-256 in hexadecimal.
     """
+    import torch
+
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         values = tensor.detach().cpu().contiguous()
@@ -27,7 +30,7 @@ def state_hash(model: nn.Module) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """Hash a file: SHA-256 in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

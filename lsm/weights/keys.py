@@ -15,8 +15,8 @@ _PLAIN = {
     "norm": "norm_out",
     "conv_after_body": "conv",
 }
-_LIGHT_HEAD = {"upsample.0": "head.0"}
-_CLASSICAL_HEAD = {"conv_before_upsample.0": "head.0"}  # the shuffle stages and conv_last follow by position
+_LIGHT_UPSAMPLER = {"upsample.0": "upsampler.0"}
+_CLASSICAL_UPSAMPLER = {"conv_before_upsample.0": "upsampler.0"}  # the shuffle stages and conv_last follow by position
 _BLOCK = {
     "gamma": "gamma",
     "mlp.fc1": "mlp.fc1",
@@ -105,21 +105,21 @@ def _table(official: Mapping[str, object]) -> dict[str, str]:
 
 
 def _layout(state: Mapping[str, object]) -> tuple[set[tuple[int, int]], list[int] | None]:
-    """Read the blocks, and the positions of the classical head's shuffle stages (None for light), from our names."""
+    """Read the blocks, and the positions of the classical upsampler's shuffle stages (None: light), from our names."""
     blocks = {(int(m[1]), int(m[2])) for m in (re.match(r"groups\.(\d+)\.blocks\.(\d+)\.", n) for n in state) if m}
-    convs = sorted(int(m[1]) for m in (re.match(r"head\.(\d+)\.weight", n) for n in state) if m)
+    convs = sorted(int(m[1]) for m in (re.match(r"upsampler\.(\d+)\.weight", n) for n in state) if m)
     return blocks, [index - 2 for index in convs[1:-1]] if len(convs) > 1 else None
 
 
 def _table_of(blocks: set[tuple[int, int]], stages: list[int] | None) -> dict[str, str]:
-    """Build the table for a set of (group, block), and the classical head's shuffle stages, None for the light head."""
+    """Build the table for a set of (group, block), and the classical upsampler's shuffle stages (None: light)."""
     table = dict(_PLAIN)
     if stages is None:
-        table |= _LIGHT_HEAD
+        table |= _LIGHT_UPSAMPLER
     else:
-        table |= _CLASSICAL_HEAD
-        table |= {f"upsample.{i}": f"head.{i + 2}" for i in stages}
-        table["conv_last"] = f"head.{2 * len(stages) + 2}"
+        table |= _CLASSICAL_UPSAMPLER
+        table |= {f"upsample.{i}": f"upsampler.{i + 2}" for i in stages}
+        table["conv_last"] = f"upsampler.{2 * len(stages) + 2}"
     for group, index in blocks:
         table[f"layers.{group}.conv"] = f"groups.{group}.conv"
         for theirs, ours in (_BLOCK | (_CML if index % 2 else _WMS)).items():

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lsm.arch.config import with_recurrence
-from lsm.arch.network import CONFIG_KEY, LSM, encode_config
-from lsm.errors import CheckpointError, first_line
-from lsm.weights.detect import detect_config
-from lsm.weights.keys import from_official, is_official
-from lsm.weights.locate import locate
+from lsm.arch.network import create_model as build_preset
+from lsm.arch.presets import PRESETS
+from lsm.errors import CheckpointError, OptionError, first_line
+from lsm.weights.architectures import Network, architecture_of, find_architecture
 from lsm.weights.pth import load_pth
+from lsm.weights.resolve import DEFAULT_SCALE, Kind, ModelName, embedded_scales, resolve
 from lsm.weights.safetensors_file import write_safetensors
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
@@ -55,19 +54,26 @@ def read_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
     if not path.is_file():
         raise CheckpointError(f"There is no weights file {path}.")
     if path.suffix.lower() == ".onnx":
-        raise CheckpointError(f"{path} is an ONNX file: `lsm upscale -n` runs it, but no weights can be read from it.")
+        raise CheckpointError(f"{path} is an ONNX file: `Upscaler` runs it, but no weights can be read from it.")
     if path.stat().st_size == 0:
         raise CheckpointError(f"The weights file {path} is empty.")
     return _read_safetensors(path) if path.suffix == ".safetensors" else Checkpoint(_read_pth(path, key), {})
 
 
-def load_model(name_or_path: str | Path, recurrence: str | None = None, device: str | torch.device = "cpu") -> LSM:
+def load_model(
+    name_or_path: str | Path,
+    *,
+    scale: int | None = None,
+    recurrence: str | None = None,
+    device: str | torch.device = "cpu",
+) -> Network:
     """Load a network, in eval mode.
 
     Args:
-        name_or_path: The name of embedded weights, e.g. "tiny-x4" (see `lsm models`); of an official checkpoint, e.g.
-            "official/light-x4"; "hf:OWNER/NAME[@REVISION]/FILE"; or a file: ours or an official one, safetensors or
-            `.pth`.
+        name_or_path: Embedded weights, "tiny-x4" (see `list_models`), or their variant, "tiny", at `scale`; a published
+            checkpoint, "official/light-x4"; "hf:OWNER/NAME[@REVISION][/FILE]"; or a file: ours or a published one,
+            safetensors or `.pth`. `lsm.weights.resolve` says in which order they are looked up.
+        scale: The network's scale. For a variant it chooses the weights, ×4 by default; others must have it.
         recurrence: "paper" or "official"; by default what the weights say, "official" for files in the official naming.
         device: Where to put it.
 
@@ -75,16 +81,70 @@ def load_model(name_or_path: str | Path, recurrence: str | None = None, device: 
         The network. In `official` recurrence it draws its categories from torch's global generator at every call.
 
     Raises:
-        CheckpointError: If the name is unknown, the hub does not give the file, or it cannot be read or is no network
-            of LSM.
-        OptionError: If `recurrence` is unknown, or huggingface-hub is needed and not installed.
+        CheckpointError: If the name is unknown or means no weights, the hub does not give the file, or it cannot be
+            read or is no network of ours.
+        OptionError: If the weights are of another scale, `recurrence` is unknown, or huggingface-hub is needed and not
+            installed.
     """
-    path = locate(name_or_path)
+    source = resolve(name_or_path, scale)
+    path = source.fetch()
     state, metadata = read_checkpoint(path)
     try:
-        return build(state, metadata.get("config"), recurrence).to(device)
+        model = build(state, metadata.get("config"), recurrence, metadata.get("architecture")).to(device)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    if scale is not None and model.config.upscale != scale:
+        known = embedded_scales(str(name_or_path))
+        there = f"; there are {', '.join(f'×{each}' for each in known)}" if known else ""
+        raise OptionError(f"{source.name} is a network for ×{model.config.upscale}, not ×{scale}{there}.")
+    return model
+
+
+def create_model(
+    name: str, scale: int | None = None, recurrence: str | None = None, *, pretrained: bool = False, **overrides: Any
+) -> Network:
+    """Build a network of a preset: with random weights and in training mode, or pretrained and in eval mode.
+
+    Args:
+        name: A preset: "tiny", "light", "s" or "base"; also with its scale, "tiny-x4", or a task, "tiny-denoise". With
+            `pretrained`, any name that `load_model` takes.
+        scale: r: 2, 3 or 4 (the default); 8 for presets with the classical upsampler; 1 with a task of restoration.
+        recurrence: "paper" (the default); "official" for what the published implementation computes; or "gated", see
+            `lsm.arch.config.RECURRENCES`.
+        pretrained: Whether to load weights; those of "tiny" come with the package, "official/light-x4" and the like are
+            downloaded.
+        **overrides: Any other field of `LSMConfig`, e.g. `mixer="afno"`; for random weights only.
+
+    Raises:
+        CheckpointError: If there are no weights to load.
+        OptionError: On an unknown preset or option, a value that no network can be built with, or an override of what
+            was trained otherwise.
+    """
+    if pretrained:
+        if overrides:
+            raise OptionError(f"Pretrained weights fix {', '.join(overrides)}; leave out `pretrained`, or these.")
+        return load_model(name, scale=scale, recurrence=recurrence)
+    parsed = ModelName.parse(name) if isinstance(name, str) else None
+    if parsed is None or name in PRESETS:
+        parsed = ModelName(name, DEFAULT_SCALE if scale is None else scale, overrides.pop("task", "sr"))
+    elif scale is not None and scale != parsed.scale:
+        raise OptionError(f"{name} has scale {parsed.scale}, so `scale` cannot be {scale}.")
+    return build_preset(parsed.variant, parsed.scale, recurrence or "paper", task=parsed.task, **overrides)
+
+
+def open_described(name: str | Path) -> tuple[Network, Literal["random"] | Kind]:
+    """Open a network to be described rather than used: a preset without weights gets random ones.
+
+    Args:
+        name: As for `load_model`, or a preset at a scale ("light-x4") or with a task ("light-jpeg").
+
+    Returns:
+        The network in eval mode, and where its weights come from.
+    """
+    source = resolve(name)
+    if source.kind == "preset":
+        return create_model(source.name).eval(), "random"
+    return load_model(name), source.kind
 
 
 def about_weights(name_or_path: str | Path, **more: str | None) -> dict[str, str]:
@@ -97,32 +157,36 @@ def about_weights(name_or_path: str | Path, **more: str | None) -> dict[str, str
     Raises:
         CheckpointError: If the file cannot be read.
     """
-    own = read_checkpoint(locate(name_or_path)).about
+    own = read_checkpoint(resolve(name_or_path).fetch()).about
     return own | {name: text for name, text in more.items() if text is not None}
 
 
-def build(state: Mapping[str, Tensor], header: str | None = None, recurrence: str | None = None) -> LSM:
+def build(
+    state: Mapping[str, Tensor],
+    header: str | None = None,
+    recurrence: str | None = None,
+    architecture: str | None = None,
+) -> Network:
     """Build the network of a state dict, in eval mode.
 
     Args:
         state: In our names or in the official ones.
         header: The configuration as JSON, for a state dict that does not carry it.
         recurrence: "paper" or "official" instead of what the state dict says.
+        architecture: A name of `lsm.weights.architectures.ARCHITECTURES`; by default the state dict tells.
 
     Raises:
-        CheckpointError: If it is no network of LSM, or holds numbers that are not finite.
+        CheckpointError: If it is no network of ours, or holds numbers that are not finite.
     """
-    config = detect_config(state, header)
-    if recurrence is not None:
-        config = with_recurrence(config, recurrence)
-    weights = from_official(state) if is_official(state) else dict(state)
+    kind = find_architecture(state, architecture)
+    config = kind.configure(state, header, recurrence)
+    weights = kind.adapt(state, config)
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(f"The parameter {name!r} holds numbers that are not finite.")
-    weights[CONFIG_KEY] = encode_config(config)
     try:
         with torch.device("meta"):
-            model = LSM(config)
+            model = kind.network(config)
         model = model.to_empty(device="cpu").reset_buffers()
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"The network of its configuration cannot be built: {first_line(error)[:200]}") from error
@@ -134,7 +198,7 @@ def build(state: Mapping[str, Tensor], header: str | None = None, recurrence: st
     return model.eval()
 
 
-def save_model(model: LSM, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+def save_model(model: Network, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network's weights as safetensors, with its configuration in the header.
 
     Args:
@@ -142,7 +206,7 @@ def save_model(model: LSM, path: str | Path, metadata: Mapping[str, str] | None 
         path: Where; replaced if it exists.
         metadata: More lines for the header, e.g. `training_set`, `iterations`, `licence`.
     """
-    header = {"format": "pt", "architecture": "LSM", "config": json.dumps(model.config.to_dict())}
+    header = {"format": "pt", "architecture": architecture_of(model).name, "config": json.dumps(model.config.to_dict())}
     write_safetensors(model, path, {**header, **(metadata or {})})
 
 

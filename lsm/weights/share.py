@@ -11,10 +11,10 @@ from pathlib import Path
 from lsm.arch.network import LSM
 from lsm.errors import CheckpointError
 from lsm.files import atomic_file
-from lsm.weights.hub import HubFile, library, reason
+from lsm.weights.hub import WEIGHTS, HubFile, explain, import_hub
 from lsm.weights.load import load_model, save_model
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+CONFIG, CARD = "config.json", "README.md"
 
 
 def from_pretrained(source: str | Path, *, revision: str | None = None, recurrence: str | None = None) -> LSM:
@@ -30,10 +30,10 @@ def from_pretrained(source: str | Path, *, revision: str | None = None, recurren
     """
     folder = Path(source)
     if folder.is_dir():
-        return load_model(folder / WEIGHTS, recurrence)
+        return load_model(folder / WEIGHTS, recurrence=recurrence)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         raise CheckpointError(f"{str(source)!r} is neither a folder nor OWNER/NAME of a repository on the hub.")
-    return load_model(str(HubFile(str(source), WEIGHTS, revision)), recurrence)
+    return load_model(str(HubFile(str(source), WEIGHTS, revision)), recurrence=recurrence)
 
 
 def save_pretrained(
@@ -52,7 +52,7 @@ def save_pretrained(
     save_model(model, folder / WEIGHTS, metadata)
     texts = {
         CONFIG: json.dumps(model.config.to_dict(), indent=2) + "\n",
-        CARD: card(model, metadata or {}, name or folder.name),
+        CARD: write_card(model, metadata or {}, name or folder.name),
     }
     for place, text in texts.items():
         with atomic_file(folder / place) as file:
@@ -85,7 +85,7 @@ def push_to_hub(
         CheckpointError: If the hub refuses it or cannot be reached.
         OptionError: If huggingface-hub is not installed.
     """
-    hub = library()
+    hub = import_hub()
     from huggingface_hub import constants
 
     api = hub.HfApi(endpoint=constants.ENDPOINT, token=token, library_name="lsm-sr")
@@ -95,12 +95,12 @@ def push_to_hub(
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message)
         except Exception as error:  # as in `hub.fetch`
-            raise CheckpointError(f"{repository} was not written: {reason(error)}") from error
+            raise CheckpointError(f"{repository} was not written: {explain(error)}") from error
     return str(commit.commit_url)
 
 
-def card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
-    """Write the page of a repository: what the network is, what is known of its weights, how it is used."""
+def write_card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
+    """Return the page of a repository: what the network is, what is known of its weights, how it is used."""
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())
     licence = metadata.get("licence", "unknown").lower()
@@ -111,7 +111,7 @@ def card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
         f"license: {licence}\n---\n"
         f"# LSM {config.purpose}\n\n"
         f"Image {field.replace('-', ' ')} with LSM ([arXiv 2606.19901](https://arxiv.org/abs/2606.19901)): "
-        f"{parameters:,} parameters, {config.recurrence} recurrence.\n{facts}\n"
-        "```python\nfrom lsm import LSM, Upscaler\n\n"
-        f'result = Upscaler(LSM.from_pretrained("{name}"))("photo.jpg")\n```\n'
+        f"{parameters:,} parameters, {config.recurrence.mode} recurrence.\n{facts}\n"
+        "```python\nfrom lsm import Upscaler\n\n"
+        f'result = Upscaler("hf:{name}")("photo.jpg")\n```\n'
     )

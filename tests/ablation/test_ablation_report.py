@@ -9,7 +9,7 @@ from lsm.ablation.plan import Plan, Run
 from lsm.ablation.report import cells, draw_curves, table
 from lsm.ablation.runs import Curve
 from lsm.benchmark.methods import MethodInfo
-from lsm.benchmark.results import Results, Row
+from lsm.benchmark.results import ImageResult, Results
 
 PLAN = Plan(name="p", options=Path("o.yml"), reference="a", seeds=[0, 1], variants={"a": {}, "b": {}})
 RUNS = [Run(variant, seed, f"{variant}{seed}", {"train": {"total_iter": 2}}) for seed in (0, 1) for variant in "ab"]
@@ -23,7 +23,7 @@ PSNR = {
 
 def results():
     rows = [
-        Row(name, "Set5", 4, f"im{index}", 8, 8, psnr, 0.5, 0.1, None, "data", f"{name}{index}")
+        ImageResult(name, "Set5", 4, f"im{index}", 8, 8, psnr, 0.5, 0.1, None, "data", f"{name}{index}")
         for name, values in PSNR.items()
         for index, psnr in enumerate(values)
     ]

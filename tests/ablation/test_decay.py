@@ -3,41 +3,46 @@ import pytest
 import torch
 
 from lsm import create_model
-from lsm.ablation.decay import dependence, fading_lengths, far_share, measure_memory
+from lsm.ablation.decay import dependence, fading_lengths, far_share, measure_decay
 from lsm.errors import InputError
-from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.mixers.recurrent import ModulatedLRU
 
 SMALL = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 4)}
 
 
 def test_lengths_count_the_steps_to_one_over_e():
-    magnitude = torch.rand(60, 3, dtype=torch.float64) ** 0.2
-    magnitude[10, 1] = 0  # forgets all at once
-    lengths = fading_lengths(magnitude)
+    decay = torch.rand(60, 3, dtype=torch.float64) ** 0.2
+    decay[10, 1] = 0  # forgets all at once
+    lengths = fading_lengths(decay)
     for state in range(3):
         for k in range(60):
             left, steps = 1.0, 0
             while left > np.exp(-1) and k + steps + 1 < 60:
                 steps += 1
-                left *= magnitude[k + steps, state].item()
+                left *= decay[k + steps, state].item()
             assert lengths[k, state] == steps
     constant = torch.full((50, 1), np.exp(-0.1) - 1e-6)
     assert lengths.dtype == torch.int64
     assert (fading_lengths(constant)[:40] == 10).all()
 
 
-def test_fixed_memory_is_what_the_eigenvalues_say():
-    model = create_model("tiny", transition="fixed", scan_order="raster", r_min=0.5, r_max=0.8, **SMALL).eval()
-    (found,) = measure_memory(model, torch.rand(1, 3, 12, 12))
-    (mixer,) = (module for module in model.modules() if isinstance(module, SemanticLRU))
-    radius = torch.exp(-mixer.core.nu_log.exp())
-    assert found.magnitude[0] == pytest.approx(radius.min().item(), abs=1e-6)
-    assert found.magnitude[-1] == pytest.approx(radius.max().item(), abs=1e-6)
+def test_the_gated_decay_is_what_the_eigenvalues_say():
+    """A dictionary whose keys are all orthogonal to the queries leaves |λ|^(8 σ(0)) = |λ|⁴, for every token."""
+    recurrence = {"mode": "gated", "scan_order": "raster", "r_min": 0.5, "r_max": 0.8}
+    model = create_model("tiny", recurrence=recurrence, **SMALL).eval()
+    (core,) = (module for module in model.modules() if isinstance(module, ModulatedLRU))
+    for name, parameter in model.named_parameters():
+        if ".modulation.key" in name:
+            parameter.data.zero_()
+    (found,) = measure_decay(model, torch.rand(1, 3, 12, 12))
+    radius = torch.exp(-core.nu_log.exp()) ** 4
+    assert found.decay[0] == pytest.approx(radius.min().item(), abs=1e-6)
+    assert found.decay[-1] == pytest.approx(radius.max().item(), abs=1e-6)
 
 
 def test_a_network_without_recurrence_is_refused():
     with pytest.raises(InputError, match="no recurrence"):
-        measure_memory(create_model("tiny", transition="none", **SMALL).eval(), torch.rand(1, 3, 8, 8))
+        measure_decay(create_model("tiny", recurrence={"transition": "none"}, **SMALL).eval(), torch.rand(1, 3, 8, 8))
 
 
 def test_dependence_against_finite_differences():

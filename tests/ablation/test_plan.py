@@ -28,7 +28,10 @@ def plan_file(tmp_path):
             "reference": "a",
             "seeds": [3, 4],
             "common": {"train": {"total_iter": 8}},
-            "variants": {"a": {}, "b": {"network_g": {"transition": "none"}, "train": {"optim_g": {"lr": 0.5}}}},
+            "variants": {
+                "a": {},
+                "b": {"network_g": {"recurrence": {"transition": "none"}}, "train": {"optim_g": {"lr": 0.5}}},
+            },
             **changes,
         }
         path = tmp_path / "plan.yml"
@@ -44,7 +47,7 @@ def test_runs_are_the_option_file_with_what_is_common_and_what_is_the_variants_o
     last = runs[-1].options
     assert last["train"]["total_iter"] == 8
     assert last["train"]["optim_g"] == {"type": "AdamW", "lr": 0.5}
-    assert last["network_g"] == {"type": "LSM", "variant": "tiny", "transition": "none"}
+    assert last["network_g"] == {"type": "LSM", "variant": "tiny", "recurrence": {"transition": "none"}}
     assert (last["name"], last["manual_seed"]) == ("ablate-p-b-s4", 4)
     assert runs[-1].weights.as_posix() == "experiments/ablate-p-b-s4/models/net_g_8.pth"
     assert runs[0].options["network_g"] == OPTIONS["network_g"]

@@ -67,7 +67,7 @@ def test_the_script_trains_compares_and_goes_on_where_it_was(tmp_path):
         "logger": {"print_freq": 1},
     }
     plan = {"name": "p", "options": "options.yml", "reference": "a", "seeds": [0], "sets": ["Set5"]}
-    plan["variants"] = {"a": {}, "b": {"network_g": {"transition": "fixed"}}}
+    plan["variants"] = {"a": {}, "b": {"network_g": {"recurrence": {"transition": "gate"}}}}
     for name, content in (("options.yml", options), ("plan.yml", plan)):
         (tmp_path / name).write_text(yaml.safe_dump(content))
     command = [sys.executable, str(REPOSITORY / "scripts" / "ablate.py"), "plan.yml", "--data", "."]

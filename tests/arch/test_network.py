@@ -3,12 +3,8 @@ import torch
 
 from lsm import LSM, create_model
 from lsm.arch import PRESETS, preset_config
-from lsm.errors import OptionError
-from lsm.mixers.semantic import SemanticModulation
-from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.mixers.recurrent import RecurrentMixer
 from lsm.mixers.window_attention import WindowAttention
-from lsm.weights import load_model
-from lsm.weights.load import save_model
 
 PUBLISHED_PARAMETERS = {
     "light": {2: 763_344, 3: 771_459, 4: 782_820},
@@ -43,8 +39,8 @@ def test_any_size_comes_out_exactly_scaled(scale, size):
 
 @torch.no_grad()
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_classical_head(scale):
-    model = small(scale, head="classical")
+def test_classical_upsampler(scale):
+    model = small(scale, upsampler="classical")
     assert model(torch.rand(1, 3, 6, 5)).shape == (1, 3, 6 * scale, 5 * scale)
 
 
@@ -112,8 +108,8 @@ def test_gradients_reach_every_parameter():
 
 @torch.no_grad()
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bilinear_start_upscales_bilinearly(scale):
-    model, image = small(scale, start="bilinear"), torch.rand(1, 3, 12, 14)
+def test_bilinear_init_upscales_bilinearly(scale):
+    model, image = small(scale, init="bilinear"), torch.rand(1, 3, 12, 14)
     expected = torch.nn.functional.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
     inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))  # the border sees the zero padding
     weak, strong = ((m(image) - expected)[inner].abs().mean() for m in (model, small(scale)))
@@ -121,36 +117,13 @@ def test_bilinear_start_upscales_bilinearly(scale):
     assert weak < strong / 3
     for parameter in (model.conv.weight, model.conv.bias):
         parameter.zero_()
-    model.head[0].weight[:, 3:] = 0
+    model.upsampler[0].weight[:, 3:] = 0
     assert (model(image) - expected)[inner].abs().max() < 1e-5
 
 
 def test_network_is_one_class_built_from_a_configuration():
     config = preset_config("tiny", 3)
     assert LSM(config).config is config
-
-
-def test_a_shared_dictionary_is_one_parameter_also_after_a_file(tmp_path):
-    model, own = small(dictionary="shared"), small()
-    units = [module for module in model.modules() if isinstance(module, SemanticModulation)]
-    assert len(units) > 1
-    counts = [sum(parameter.numel() for parameter in each.parameters()) for each in (model, own)]
-    assert counts[1] - counts[0] == (len(units) - 1) * units[0].dictionary.numel()
-    image = torch.rand(1, 3, 9, 11)
-    model.train()(image).square().mean().backward()
-    with torch.no_grad():
-        units[0].dictionary -= 0.1 * units[0].dictionary.grad.sign()
-    assert all(torch.equal(unit.dictionary, units[0].dictionary) for unit in units)
-    save_model(model, tmp_path / "shared.safetensors")
-    loaded = load_model(tmp_path / "shared.safetensors")
-    assert sum(parameter.numel() for parameter in loaded.parameters()) == counts[0]
-    with torch.no_grad():
-        assert torch.equal(loaded(image), model.eval()(image))
-
-
-def test_a_shared_dictionary_needs_the_cml():
-    with pytest.raises(OptionError, match="dictionary"):
-        small(dictionary="shared", mixer="fnet")
 
 
 def test_checkpointing_draws_the_same_random_numbers_again():
@@ -182,9 +155,9 @@ def test_checkpointing_keeps_less():
 @pytest.mark.parametrize(("recurrence", "tokens"), [("paper", (0, 1)), ("gated", (3, 1000))])
 def test_how_long_states_last(recurrence, tokens):
     model = small(recurrence=recurrence)
-    mixer = next(module for module in model.modules() if isinstance(module, SemanticLRU))
-    memory = mixer.scan_memory(torch.randn(1, 96, 32), (8, 12))
-    assert memory.shape == (1, 96, 4)
+    mixer = next(module for module in model.modules() if isinstance(module, RecurrentMixer))
+    decay = mixer.core.scan_decay(mixer.modulation(torch.randn(1, 96, 32)), (8, 12))
+    assert decay.shape == (1, 96, 4)
     least, most = tokens
-    assert least < -1 / memory.median().log() < most  # until a state has faded to 1/e
+    assert least < -1 / decay.median().log() < most  # until a state has faded to 1/e
     assert torch.isfinite(model(torch.rand(1, 3, 8, 12))).all()

@@ -50,7 +50,7 @@ def test_single_output_name(photos: Path, tmp_path: Path) -> None:
     assert jobs[0].target == tmp_path / "big.jpg"
     with pytest.raises(OptionError, match="several inputs need a folder"):
         plan([str(photos)], Naming(tmp_path / "big.jpg"))
-    with pytest.raises(OptionError, match="as --ext asks"):
+    with pytest.raises(OptionError, match="as `ext` asks"):
         plan([str(photos / "a.png")], Naming(tmp_path / "big.jpg", ext="png"))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lsm.arch import LSMConfig
 from lsm.batch import run as batch
 from lsm.batch.plan import Job
-from lsm.batch.run import Watcher, upscale_files
+from lsm.batch.run import Callbacks, upscale_files
 from lsm.errors import CheckpointError, InputError
 from lsm.image.io import read_image, write_image
 from lsm.image.metadata import PROCESSING_SOFTWARE
@@ -46,8 +46,8 @@ def jobs(tmp_path: Path) -> list[Job]:
 
 def test_bad_files_do_not_stop_the_others(jobs: list[Job]) -> None:
     heard: list[tuple[str, bool]] = []
-    watcher = Watcher(finished=lambda job, text, good: heard.append((job.source.name, good)))
-    summary = upscale_files(jobs, Upscaler(Repeat(), device="cpu"), watcher=watcher)
+    callbacks = Callbacks(finished=lambda job, text, good: heard.append((job.source.name, good)))
+    summary = upscale_files(jobs, Upscaler(Repeat(), device="cpu"), callbacks=callbacks)
     assert [job.source.name for job in summary.done] == ["a.png", "e.webp"]
     assert [job.source.name for job, _ in summary.failed] == ["b.png", "c.png", "d.png"]
     assert all(job.source.name in reason and "\n" not in reason for job, reason in summary.failed)

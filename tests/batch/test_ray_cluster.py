@@ -13,18 +13,23 @@ import numpy as np
 import pytest
 
 from lsm.batch.plan import Job
-from lsm.batch.ray_worker import ATTEMPTS, Ledger, Order, Worker, perform
+from lsm.batch.ray_worker import ATTEMPTS, AttemptCounter, JobSpec, Weights, Worker, build_upscaler, perform
 from lsm.batch.run import upscale_files
 from lsm.cli import main
 from lsm.errors import OptionError
 from lsm.image.io import write_image
-from lsm.inference.recipe import Recipe
-from lsm.weights.locate import locate
+from lsm.inference.options import UpscaleOptions
+from lsm.weights import embedded_path
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
-RECIPE = Recipe("tiny-x2", device="cpu")
+OPTIONS = UpscaleOptions(device="cpu")
+
+
+def weights() -> Weights:
+    file = embedded_path("tiny-x2")
+    return Weights(file.name, file.read_bytes(), "sr")
 
 
 def image(path: Path, height: int = 20, width: int = 30) -> Path:
@@ -92,30 +97,29 @@ def test_a_killed_actor_loses_nothing_and_the_bytes_are_those_of_a_local_run(
     assert "tiny-x2, x2, tiles of at most" in said
 
 
-def local_worker(monkeypatch: pytest.MonkeyPatch, order: Order) -> Worker:
+def local_worker(monkeypatch: pytest.MonkeyPatch, spec: JobSpec) -> Worker:
     """An actor without Ray: calls happen here and now."""
 
     class Handle:
-        def __init__(self, ledger: Ledger) -> None:
-            self.order = type("Method", (), {"remote": staticmethod(ledger.order)})
-            self.begin = type("Method", (), {"remote": staticmethod(ledger.begin)})
+        def __init__(self, attempts: AttemptCounter) -> None:
+            self.spec = type("Method", (), {"remote": staticmethod(attempts.spec)})
+            self.begin = type("Method", (), {"remote": staticmethod(attempts.begin)})
 
     monkeypatch.setattr(ray, "get", lambda value: value)
-    return Worker(Handle(Ledger(order)))
+    return Worker(Handle(AttemptCounter(spec)))
 
 
-def order(jobs: list[Job], **changes: Any) -> Order:
-    file = locate("tiny-x2")
+def job_spec(jobs: list[Job], **changes: Any) -> JobSpec:
     options: dict[str, Any] = {
-        "recipe": RECIPE, "weights": (file.name, file.read_bytes()), "tile": 64, "note": "n", "max_pixels": 10**6,
+        "options": OPTIONS, "weights": weights(), "tile": 64, "note": "n", "max_pixels": 10**6,
         "folder": str(Path.cwd()), "token": None, "threads": 1,
     }  # fmt: skip
-    return Order(jobs, **(options | changes))
+    return JobSpec(jobs, **(options | changes))
 
 
 def test_a_image_that_kills_its_worker_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png", replace=True)
-    worker = local_worker(monkeypatch, order([job]))
+    worker = local_worker(monkeypatch, job_spec([job]))
     answers = [worker({"index": 0}) for _ in range(ATTEMPTS + 1)]
     assert [answer["good"] for answer in answers] == [True] * ATTEMPTS + [False]
     assert f"a.png: its worker was killed {ATTEMPTS} times" in answers[-1]["text"]
@@ -123,17 +127,17 @@ def test_a_image_that_kills_its_worker_each_time_is_given_up(tmp_path: Path, mon
 
 def test_a_worker_that_sees_other_files_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png")
-    answer = local_worker(monkeypatch, order([job], token=tmp_path / "none"))({"index": 0})
+    answer = local_worker(monkeypatch, job_spec([job], token=tmp_path / "none"))({"index": 0})
     assert not answer["good"]
     assert "does not see the folder" in answer["text"]
-    answer = local_worker(monkeypatch, order([job], folder=str(tmp_path / "nowhere")))({"index": 0})
+    answer = local_worker(monkeypatch, job_spec([job], folder=str(tmp_path / "nowhere")))({"index": 0})
     assert "does not see the folder" in answer["text"]
     assert not job.target.exists()
 
 
 def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png")
-    answer = local_worker(monkeypatch, order([job], weights=("x.safetensors", b"none")))({"index": 0})
+    answer = local_worker(monkeypatch, job_spec([job], weights=Weights("x.safetensors", b"none")))({"index": 0})
     assert not answer["good"]
     assert "a.png: no upscaler" in answer["text"]
     assert "CheckpointError" in answer["text"]
@@ -141,7 +145,7 @@ def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest
 
 def test_what_a_killed_worker_wrote_is_told_from_what_others_wrote(tmp_path: Path) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png")
-    upscaler = RECIPE.build()
+    upscaler = build_upscaler(weights(), OPTIONS)
     assert upscale_files([job], upscaler, note="n").exit_code == 0
     before = job.target.stat().st_mtime_ns
     assert perform(job, upscaler, "n", 10**6) == (True, f"{job.target}  written before its worker was killed")
@@ -160,7 +164,7 @@ def test_an_address_is_told_from_an_input(tmp_path: Path, monkeypatch: pytest.Mo
         asked.append(address)
         raise OptionError("no cluster")
 
-    monkeypatch.setattr("lsm.batch.ray_cluster.connected", refuse)
+    monkeypatch.setattr("lsm.batch.ray_cluster.connect", refuse)
     source = image(tmp_path / "a.png")
     for before, after in (("--ray", source), (source, "--ray"), (source, "--ray=local")):
         assert run(before, after, "-o", tmp_path / "out") == 2

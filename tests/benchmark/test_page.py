@@ -6,8 +6,8 @@ import pytest
 
 from lsm.benchmark.published import select
 from lsm.benchmark.report import write_report
-from lsm.benchmark.runner import Plan, run
-from lsm.benchmark.settings import Settings
+from lsm.benchmark.runner import run
+from lsm.benchmark.settings import BenchmarkOptions, Settings
 
 LOCAL = ("file:", "data:")
 
@@ -15,10 +15,10 @@ LOCAL = ("file:", "data:")
 @pytest.fixture(scope="module")
 def report(image_root, weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    plan = Plan(
+    options = BenchmarkOptions(
         image_root, ("Set5", "Mine"), (2, 4), f"bicubic,lanczos,{weights}", folder, Settings(device="cpu"), crops=2
     )
-    results = run(plan)
+    results = run(options)
     # As if the three images were all of Set5, and as hard, so that published rows stand beside them.
     sets = tuple({**s, "images": 5} if s["name"] == "Set5" else s for s in results.sets)
     rows = tuple(dataclasses.replace(row, psnr=row.psnr - 20, ssim=row.ssim - 0.5) for row in results.rows)

@@ -10,19 +10,19 @@ from lsm.benchmark import plots
 from lsm.benchmark.html import page
 from lsm.benchmark.published import counterpart, published, select
 from lsm.benchmark.report import write_report
-from lsm.benchmark.runner import Plan, run
-from lsm.benchmark.settings import Settings
+from lsm.benchmark.runner import run
+from lsm.benchmark.settings import BenchmarkOptions, Settings
 from lsm.benchmark.tables import markdown, table_lines
 from lsm.errors import OptionError
 
 
 @pytest.fixture(scope="module")
 def results(image_root, weights, tmp_path_factory):
-    plan = Plan(
+    options = BenchmarkOptions(
         image_root, ("Set5", "Mine"), (2, 4), f"bicubic,{weights}", tmp_path_factory.mktemp("report"),
         Settings(device="cpu"),
     )  # fmt: skip
-    return run(plan), plan.report
+    return run(options), options.report
 
 
 def _whole(results):

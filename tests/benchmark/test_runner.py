@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsm.benchmark import processes, runner
+from lsm.benchmark import processes, tasks
 from lsm.benchmark.evaluate import CROP_SIDE, crop_corner, load_pair
 from lsm.benchmark.journal import Journal
 from lsm.benchmark.results import means, read_json, write_csv, write_json
-from lsm.benchmark.runner import Plan, run
-from lsm.benchmark.settings import Settings
-from lsm.data.datasets import Pair
+from lsm.benchmark.runner import run
+from lsm.benchmark.settings import BenchmarkOptions, Settings
+from lsm.data.pairs import Pair
 from lsm.errors import InputError, OptionError
 from lsm.image.resize import imresize
-from lsm.metrics.fidelity import psnr, ssim
+from lsm.metrics import psnr, ssim
 
 
 @pytest.fixture
-def plan(image_root, tmp_path):
-    return Plan(image_root, ("Set5",), (2,), "bicubic,lanczos", tmp_path / "report", Settings(device="cpu"))
+def options(image_root, tmp_path):
+    return BenchmarkOptions(image_root, ("Set5",), (2,), "bicubic,lanczos", tmp_path / "report", Settings(device="cpu"))
 
 
 @pytest.fixture
@@ -33,16 +33,16 @@ def calls(monkeypatch):
     measured = []
     original = processes.evaluate
 
-    def spy(work, method, channel):
-        measured.append((work.model, work.pair.name))
-        return original(work, method, channel)
+    def spy(task, method, channel):
+        measured.append((task.label, task.pair.name))
+        return original(task, method, channel)
 
     monkeypatch.setattr(processes, "evaluate", spy)
     return measured
 
 
-def test_figures_are_those_of_the_protocol(plan, image_root):
-    results = run(plan)
+def test_figures_are_those_of_the_protocol(options, image_root):
+    results = run(options)
     assert [(row.model, row.image) for row in results.rows] == [
         (model, f"p{number}") for model in ("bicubic", "lanczos") for number in range(3)
     ]
@@ -75,8 +75,8 @@ def test_given_low_resolution_is_used(tmp_path, image_root):
         load_pair(Pair("a", high / "a.png", low / "ax2.png"), 2)
 
 
-def test_a_killed_run_goes_on(plan, calls, monkeypatch):
-    whole = run(dataclasses.replace(plan, report=plan.report.with_name("whole")))
+def test_a_killed_run_goes_on(options, calls, monkeypatch):
+    whole = run(dataclasses.replace(options, report=options.report.with_name("whole")))
     calls.clear()
 
     def stop(rows, total):
@@ -84,43 +84,43 @@ def test_a_killed_run_goes_on(plan, calls, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(plan, watcher=stop)
-    journal = plan.report / "journal" / "rows-0.jsonl"
+        run(options, progress=stop)
+    journal = options.report / "journal" / "rows-0.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"model": "bicub')  # killed while it wrote
     calls.clear()
-    results = run(plan)
+    results = run(options)
     assert calls == [("bicubic", "p2"), ("lanczos", "p0"), ("lanczos", "p1"), ("lanczos", "p2")]
     assert [(row.psnr, row.ssim) for row in results.rows] == [(row.psnr, row.ssim) for row in whole.rows]
     calls.clear()
-    assert run(plan) == results
+    assert run(options) == results
     assert calls == []
-    run(dataclasses.replace(plan, fresh=True))
+    run(dataclasses.replace(options, fresh=True))
     assert len(calls) == 6
 
 
-def test_changed_data_is_measured_again(plan, image_root, tmp_path, calls):
+def test_changed_data_is_measured_again(options, image_root, tmp_path, calls):
     root = tmp_path / "copy"
     (root / "Set5" / "HR").mkdir(parents=True)
     for path in (image_root / "Set5" / "HR").iterdir():
         (root / "Set5" / "HR" / path.name).write_bytes(path.read_bytes())
-    plan = dataclasses.replace(plan, data=root)
-    run(plan)
+    options = dataclasses.replace(options, data=root)
+    run(options)
     calls.clear()
     image = np.asarray(Image.open(root / "Set5" / "HR" / "p1.png")).copy()
     image[0, 0] ^= 1
     Image.fromarray(image).save(root / "Set5" / "HR" / "p1.png")
-    run(plan)
+    run(options)
     assert calls == [("bicubic", "p1"), ("lanczos", "p1")]
 
 
-def test_a_changed_model_protocol_or_code_is_measured_again(plan, weights, tmp_path, calls, monkeypatch):
+def test_a_changed_model_protocol_or_code_is_measured_again(options, weights, tmp_path, calls, monkeypatch):
     path = tmp_path / "small.safetensors"
     source = pathlib.Path(str(weights).replace("{scale}", "2"))
     path.write_bytes(source.read_bytes())
-    plan = dataclasses.replace(plan, methods=str(path), limit=1)
-    run(plan)
+    options = dataclasses.replace(options, methods=str(path), limit=1)
+    run(options)
     assert len(calls) == 1
-    renamed = run(dataclasses.replace(plan, methods=f"renamed={path}"))
+    renamed = run(dataclasses.replace(options, methods=f"renamed={path}"))
     assert len(calls) == 1
     assert renamed.rows[0].model == "renamed"
 
@@ -130,43 +130,43 @@ def test_a_changed_model_protocol_or_code_is_measured_again(plan, weights, tmp_p
     model = lsm.load_model(path)
     next(model.parameters()).data += 0.01
     save_model(model, path)
-    run(plan)
+    run(options)
     assert len(calls) == 2
-    run(dataclasses.replace(plan, settings=Settings(channel="rgb", device="cpu")))
+    run(dataclasses.replace(options, settings=Settings(channel="rgb", device="cpu")))
     assert len(calls) == 3
-    monkeypatch.setattr(runner, "code_hash", lambda: "other code")
-    run(plan)
+    monkeypatch.setattr(tasks, "code_hash", lambda *modules: "other code")
+    run(options)
     assert len(calls) == 4
 
 
-def test_missing_crops_and_results_are_made_again(plan, calls, tmp_path):
-    plan = dataclasses.replace(plan, methods="bicubic", visual=tmp_path / "visual", crops=2)
-    results = run(plan)
+def test_missing_crops_and_results_are_made_again(options, calls, tmp_path):
+    options = dataclasses.replace(options, methods="bicubic", visual=tmp_path / "visual", crops=2)
+    results = run(options)
     saved = tmp_path / "visual" / "bicubic" / "Set5" / "x2" / "p0.png"
     assert np.asarray(Image.open(saved)).shape == (60, 82, 3)
-    assert len(list((plan.report / "crops").iterdir())) == 6
+    assert len(list((options.report / "crops").iterdir())) == 6
     calls.clear()
     saved.unlink()
-    assert [row.psnr for row in run(plan).rows] == [row.psnr for row in results.rows]
+    assert [row.psnr for row in run(options).rows] == [row.psnr for row in results.rows]
     assert calls == [("bicubic", "p0")]
     assert saved.is_file()
 
 
-def test_several_jobs_give_the_same(plan, weights):
-    plan = dataclasses.replace(plan, methods=f"bicubic,{weights}", sets=("Set5", "Mine"))
-    alone = run(plan)
-    shared = run(dataclasses.replace(plan, report=plan.report.with_name("shared"), jobs=2))
+def test_several_jobs_give_the_same(options, weights):
+    options = dataclasses.replace(options, methods=f"bicubic,{weights}", sets=("Set5", "Mine"))
+    alone = run(options)
+    shared = run(dataclasses.replace(options, report=options.report.with_name("shared"), jobs=2))
     assert [(row.model, row.image, row.psnr, row.ssim) for row in shared.rows] == [
         (row.model, row.image, row.psnr, row.ssim) for row in alone.rows
     ]
 
 
-def test_torchrun_gives_the_same(plan, weights, tmp_path):
+def test_torchrun_gives_the_same(options, weights, tmp_path):
     models = f"bicubic,{weights}"
-    alone = run(dataclasses.replace(plan, methods=models))
+    alone = run(dataclasses.replace(options, methods=models))
     script = pathlib.Path(__file__).parents[2] / "scripts" / "benchmark.py"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    command += ["--data", str(plan.data), "--sets", "Set5", "--scales", "2", "--models", models, "--device", "cpu"]
+    command += ["--data", str(options.data), "--sets", "Set5", "--scales", "2", "--models", models, "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[1])}
     done = subprocess.run(
         [*command, "--report", str(tmp_path / "ranks")], env=environment, capture_output=True, text=True
@@ -179,8 +179,8 @@ def test_torchrun_gives_the_same(plan, weights, tmp_path):
     assert len(list((tmp_path / "ranks" / "journal").iterdir())) == 2
 
 
-def test_results_survive_their_file(plan, tmp_path):
-    results = run(dataclasses.replace(plan, limit=2))
+def test_results_survive_their_file(options, tmp_path):
+    results = run(dataclasses.replace(options, limit=2))
     perfect = dataclasses.replace(results.rows[0], psnr=float("inf"))
     results = dataclasses.replace(results, rows=(perfect, *results.rows[1:]))
     write_json(results, tmp_path / "results.json")
@@ -198,8 +198,8 @@ def test_damaged_results_are_refused(tmp_path, text):
         read_json(tmp_path / "results.json")
 
 
-def test_a_journal_outlives_its_process(tmp_path, plan):
-    rows = run(plan).rows
+def test_a_journal_outlives_its_process(tmp_path, options):
+    rows = run(options).rows
     journal = Journal(tmp_path / "journal", 3)
     journal.append(rows[0])
     (tmp_path / "journal" / "rows-3.jsonl").open("a").write("{cut")
@@ -227,23 +227,23 @@ def test_the_crop_is_where_bicubic_errs_most():
         ({"scales": (4,)}, InputError),  # 12 pixels remain after the crop, but the smallest image has fewer
     ],
 )
-def test_wrong_plans(plan, change, error, tmp_path):
+def test_wrong_options(options, change, error, tmp_path):
     small = tmp_path / "small" / "Set5" / "HR"
     small.mkdir(parents=True)
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(small / "a.png")
     if "scales" in change:
         change = {**change, "data": tmp_path / "small"}
     with pytest.raises(error):
-        run(dataclasses.replace(plan, **change))
+        run(dataclasses.replace(options, **change))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
-def test_names_that_are_no_text_are_measured_once(plan, image_root, calls, tmp_path):
+def test_names_that_are_no_text_are_measured_once(options, image_root, calls, tmp_path):
     shutil.copytree(image_root / "Set5", tmp_path / "sets" / "Set5")
     (tmp_path / "sets" / "Set5" / "HR" / "p0.png").rename(tmp_path / "sets" / "Set5" / "HR" / "a\udcff.png")
-    plan = dataclasses.replace(plan, data=tmp_path / "sets")
-    results = run(plan)
-    assert run(plan).rows == results.rows
+    options = dataclasses.replace(options, data=tmp_path / "sets")
+    results = run(options)
+    assert run(options).rows == results.rows
     assert len(calls) == 6
     write_json(results, tmp_path / "results.json")
     assert read_json(tmp_path / "results.json").rows == results.rows

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, ttest_1samp
 
-from lsm.benchmark.results import Results, Row
+from lsm.benchmark.results import ImageResult, Results
 from lsm.benchmark.statistics import compare, paired_bootstrap, seeds_margin
 from lsm.errors import InputError, OptionError
 
 
 def _row(model, image, psnr, data="same"):
-    return Row(model, "Set5", 2, image, 10, 10, psnr, psnr / 40, 0.1, None, data, f"{model}{image}")
+    return ImageResult(model, "Set5", 2, image, 10, 10, psnr, psnr / 40, 0.1, None, data, f"{model}{image}")
 
 
 def _results(rows, protocol="classical-sr-y"):
@@ -51,7 +51,7 @@ def test_labels_can_be_named():
     first = _results([_row("a", "p0", 30), _row("b", "p0", 31)])
     second = _results([_row("c", "p0", 33)])
     assert compare(first, second, [("b", "c")])[0].psnr == (2,)
-    with pytest.raises(OptionError, match="--pair"):
+    with pytest.raises(OptionError, match="`pair`"):
         compare(first, second)
     with pytest.raises(OptionError, match="Did you mean"):
         compare(first, second, [("bb", "c")])

@@ -1,5 +1,6 @@
 """`lsm doctor`, and that it knows every extra."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_the_extras_are_those_of_the_package():
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     stated = {
-        name: {line.split(">=")[0].split("[")[0] for line in lines}
+        name: {re.split(r"[>=\[]", line)[0] for line in lines}
         for name, lines in project["optional-dependencies"].items()
         if name != "dev"
     }

@@ -7,9 +7,10 @@ import pytest
 
 from lsm.arch import PRESETS, create_model
 from lsm.audio.checkpoint import EMBEDDED as DENOISERS
+from lsm.audio.checkpoint import load_denoiser
 from lsm.cli import main
-from lsm.inference.models import open_model, weights_for
-from lsm.weights import EMBEDDED, save_model
+from lsm.weights import list_models, load_model, save_model
+from lsm.weights.load import open_described
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -54,27 +55,17 @@ def test_wrong_info(arguments: list[str], text: str, capfd: pytest.CaptureFixtur
 def test_models_lists_all_that_is_embedded(capfd: pytest.CaptureFixture[str]) -> None:
     code, said, _ = run(capfd, "models")
     assert code == 0
-    assert all(name in said for name in (*EMBEDDED, *DENOISERS))
-    assert "32 ms" in said
-
-
-@pytest.mark.parametrize(
-    ("name", "scale", "expected"),
-    [
-        (None, None, "tiny-x4"),
-        (None, 2, "tiny-x2"),
-        (None, 1.5, "tiny-x2"),
-        (None, 2.5, "tiny-x3"),
-        ("tiny", 6, "tiny-x4"),
-        ("tiny-x3", 2, "tiny-x3"),
-        ("some/file.pth", 2, "some/file.pth"),
-    ],
-)
-def test_weights_meant_by_a_name_and_a_scale(name: str | None, scale: float | None, expected: str) -> None:
-    assert weights_for(name, scale) == expected
+    rows = {cells[0]: cells for line in said.splitlines() if len(cells := line.split()) > 4}
+    for name in list_models():  # the listing reads headers, the network is counted
+        assert f"{sum(p.numel() for p in load_model(name).parameters()):,}" in rows[name], name
+    for name in DENOISERS:
+        assert f"{sum(p.numel() for p in load_denoiser(name).network.parameters()):,}" in rows[name], name
+    latency = load_denoiser("denoiser-causal-16k").latency
+    assert latency is not None and f"{1000 * latency:.0f} ms" in said
 
 
 def test_every_preset_can_be_described() -> None:
     for variant in PRESETS:
-        network, _ = open_model(f"{variant}-x2") if f"{variant}-x2" not in EMBEDDED else (create_model(variant, 2), "")
+        network, origin = open_described(f"{variant}-x2")
         assert network.config.upscale == 2
+        assert origin == ("embedded" if f"{variant}-x2" in list_models() else "random")

@@ -24,7 +24,7 @@ def model(task: str, **more: object) -> LSM:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_model(model("denoise", start="random"), path)
+    save_model(model("denoise", init="random"), path)
     return path
 
 
@@ -134,7 +134,7 @@ def test_upscale_refuses_a_network_that_restores(
     with pytest.raises(SystemExit) as left:
         main(["upscale", "a.png", "-n", str(weights)])
     assert left.value.code == 2
-    assert "use `lsm restore --task denoise`" in capfd.readouterr().err
+    assert "use `lsm restore` and the --task denoise" in capfd.readouterr().err
 
 
 def test_info_says_the_task(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def test_every_spelling_means_the_same(
     }[spelling]
     code, _ = run(capfd, *common, *arguments)
     assert code == 0
-    expected = Upscaler(load_model(weights), 32, 16, device="cpu", scale=3)(folder / "in/a.png")
+    expected = Upscaler(weights, tile=32, tile_overlap=16, device="cpu", scale=3)(folder / "in/a.png")
     np.testing.assert_array_equal(read_image(folder / "o.png").pixels, expected)
 
 

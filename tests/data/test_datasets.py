@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from lsm.data.datasets import canonical_name, find_set, match_low, parse_scales, set_names
+from lsm.data.datasets import canonical_name, find_set, parse_scales, set_names
+from lsm.data.pairs import match_lr
 from lsm.errors import InputError, OptionError
 
 
@@ -30,28 +31,28 @@ def test_layouts(tmp_path, high, low, template):
     found = find_set(tmp_path, "Set5", 4)
     assert found.name == "Set5"
     assert [pair.name for pair in found.pairs] == ["baby", "bird"]
-    assert [pair.low.name for pair in found.pairs] == [template.format(stem) for stem in ("baby", "bird")]
+    assert [pair.lr.name for pair in found.pairs] == [template.format(stem) for stem in ("baby", "bird")]
 
 
 def test_manga109_names_lose_their_ending(tmp_path):
     _touch(tmp_path / "Manga109" / "HR", "ARMS_HR_x4.png")
     _touch(tmp_path / "Manga109" / "LR_bicubic" / "X4", "ARMS_LRBI_x4.png")
-    assert find_set(tmp_path, "manga109", 4).pairs[0].low.name == "ARMS_LRBI_x4.png"
+    assert find_set(tmp_path, "manga109", 4).pairs[0].lr.name == "ARMS_LRBI_x4.png"
 
 
 def test_a_folder_for_the_scale_wins_over_the_general_one(tmp_path):
     _touch(tmp_path / "Set5" / "HR", "a.png")
     _touch(tmp_path / "Set5" / "HR_x3", "a.png")
-    assert find_set(tmp_path, "Set5", 3).high_folder.name == "HR_x3"
-    assert find_set(tmp_path, "Set5", 2).high_folder.name == "HR"
-    assert find_set(tmp_path, "Set5", 2).pairs[0].low is None
+    assert find_set(tmp_path, "Set5", 3).hr_folder.name == "HR_x3"
+    assert find_set(tmp_path, "Set5", 2).hr_folder.name == "HR"
+    assert find_set(tmp_path, "Set5", 2).pairs[0].lr is None
 
 
 @pytest.mark.parametrize("spelling", ["B100", "BSD100", "BSDS100", "bsd100", "b-100", "BSDS_100"])
 def test_names_of_b100(tmp_path, spelling):
     _touch(tmp_path / spelling / "HR", "1.png")
     assert find_set(tmp_path, "B100", 2).name == "B100"
-    assert find_set(tmp_path, "bsds100", 2).high_folder == tmp_path / spelling / "HR"
+    assert find_set(tmp_path, "bsds100", 2).hr_folder == tmp_path / spelling / "HR"
     assert set_names(tmp_path) == ["B100"]
 
 
@@ -66,9 +67,9 @@ def test_owners_packing_and_nested_roots(tmp_path):
     _touch(tmp_path / "SR" / "Set14" / "HR", "a.png")
     _touch(tmp_path / "plain", "b.png")
     assert set_names(tmp_path) == ["DIV2K_valid", "Set14", "plain"]
-    assert find_set(tmp_path, "DIV2K_valid", 2).pairs[0].low.name == "0801x2.png"
+    assert find_set(tmp_path, "DIV2K_valid", 2).pairs[0].lr.name == "0801x2.png"
     assert find_set(tmp_path, "set14", 2).pairs[0].name == "a"
-    assert find_set(tmp_path, "plain", 2).high_folder == tmp_path / "plain"
+    assert find_set(tmp_path, "plain", 2).hr_folder == tmp_path / "plain"
 
 
 def test_the_root_may_be_the_set(tmp_path):
@@ -87,7 +88,7 @@ def test_missing_low_resolution_names_the_file(tmp_path):
 def test_the_template_of_most_files_is_taken(tmp_path):
     high = [tmp_path / f"{stem}.png" for stem in "abc"]
     _touch(tmp_path / "low", "a.png", "ax4.png", "bx4.png", "cx4.png")
-    assert [path.name for path in match_low(high, tmp_path / "low", 4)] == ["ax4.png", "bx4.png", "cx4.png"]
+    assert [path.name for path in match_lr(high, tmp_path / "low", 4)] == ["ax4.png", "bx4.png", "cx4.png"]
 
 
 def test_the_same_stem_twice_is_refused(tmp_path):
@@ -120,4 +121,4 @@ def test_ten_thousand_files_are_listed_and_paired(tmp_path):
     found = find_set(tmp_path, "big", 2)
     print(f"10,000 pairs listed in {time.perf_counter() - start:.2f} s")
     assert len(found.pairs) == 10_000
-    assert found.pairs[-1].low.name == "09999x2.png"
+    assert found.pairs[-1].lr.name == "09999x2.png"

@@ -12,7 +12,7 @@ from lsm.data import prepare as module
 from lsm.data.check import check_set
 from lsm.data.datasets import find_set
 from lsm.data.lmdb import files_in, write_lmdb, write_meta_info
-from lsm.data.prepare import Recipe, prepare, sub_positions
+from lsm.data.prepare import PrepareOptions, prepare, sub_positions
 from lsm.errors import InputError, OptionError
 from lsm.image.resize import imresize
 
@@ -39,9 +39,9 @@ def calls(monkeypatch):
     done = []
     original = module.prepare_image
 
-    def spy(path, output, recipe):
+    def spy(path, output, options):
         done.append(path.name)
-        return original(path, output, recipe)
+        return original(path, output, options)
 
     monkeypatch.setattr(module, "prepare_image", spy)
     return done
@@ -49,7 +49,7 @@ def calls(monkeypatch):
 
 def test_pairs(source, tmp_path):
     output = tmp_path / "Mine"
-    prepare(source, output, Recipe())
+    prepare(source, output, PrepareOptions())
     high = _read(output / "HR" / "p0.png")
     np.testing.assert_array_equal(high, _read(source / "p0.png")[:96, :120])
     for scale in (2, 3, 4):
@@ -62,7 +62,7 @@ def test_pairs(source, tmp_path):
 
 def test_sub_images_show_the_same_place(source, tmp_path):
     output = tmp_path / "out"
-    prepared = prepare(source, output, Recipe((2, 4), sub_size=48, sub_step=32))
+    prepared = prepare(source, output, PrepareOptions((2, 4), sub_size=48, sub_step=32))
     assert sorted(path.name for path in (output / "HR_sub").iterdir()) == [
         *(f"p0_s{number:03d}.png" for number in range(1, 13)),
         *(f"p1_s{number:03d}.png" for number in range(1, 13)),
@@ -85,7 +85,7 @@ def test_positions_cover_the_side():
 
 def test_a_stopped_run_goes_on(source, tmp_path, calls):
     whole = tmp_path / "whole"
-    prepare(source, whole, Recipe())
+    prepare(source, whole, PrepareOptions())
     output = tmp_path / "out"
 
     def stop(done, total):
@@ -93,46 +93,46 @@ def test_a_stopped_run_goes_on(source, tmp_path, calls):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(source, output, Recipe(), progress=stop)
+        prepare(source, output, PrepareOptions(), progress=stop)
     with (output / module.JOURNAL).open("a") as file:
         file.write('{"name": "p2.png", "si')
     calls.clear()
-    prepared = prepare(source, output, Recipe())
+    prepared = prepare(source, output, PrepareOptions())
     assert calls == ["p2.png"]
     assert [entry.name for entry in prepared] == ["p0.png", "p1.png", "p2.png"]
     assert _tree(output) == _tree(whole)
     calls.clear()
-    assert prepare(source, output, Recipe()) == prepared
+    assert prepare(source, output, PrepareOptions()) == prepared
     assert calls == []
 
 
 def test_what_changed_is_made_again(source, tmp_path, calls):
     output = tmp_path / "out"
-    prepare(source, output, Recipe((2,)))
+    prepare(source, output, PrepareOptions((2,)))
     (output / "LR_bicubic" / "X2" / "p1x2.png").unlink()
     Image.fromarray(data.cat()[:60, :60]).save(source / "p2.png")
     calls.clear()
-    prepare(source, output, Recipe((2,)))
+    prepare(source, output, PrepareOptions((2,)))
     assert calls == ["p1.png", "p2.png"]
     assert _read(output / "HR" / "p2.png").shape == (60, 60, 3)
 
 
-def test_another_recipe_needs_permission(source, tmp_path):
+def test_other_options_need_permission(source, tmp_path):
     output = tmp_path / "out"
-    prepare(source, output, Recipe((2,), sub_size=20, sub_step=10))
-    with pytest.raises(OptionError, match="--overwrite"):
-        prepare(source, output, Recipe((4,)))
+    prepare(source, output, PrepareOptions((2,), sub_size=20, sub_step=10))
+    with pytest.raises(OptionError, match="`overwrite`"):
+        prepare(source, output, PrepareOptions((4,)))
     (output / "HR" / "mine.png").write_bytes(b"not ours")
-    prepare(source, output, Recipe((4,)), overwrite=True)
+    prepare(source, output, PrepareOptions((4,)), overwrite=True)
     assert not list((output / "HR_sub").iterdir())
     assert not list((output / "LR_bicubic" / "X2").iterdir())
     assert (output / "HR" / "mine.png").read_bytes() == b"not ours"
 
 
 def test_several_jobs_give_the_same(source, tmp_path):
-    recipe = Recipe((2, 3), sub_size=24, sub_step=12)
-    alone = prepare(source, tmp_path / "one", recipe)
-    shared = prepare(source, tmp_path / "two", recipe, jobs=2)
+    options = PrepareOptions((2, 3), sub_size=24, sub_step=12)
+    alone = prepare(source, tmp_path / "one", options)
+    shared = prepare(source, tmp_path / "two", options, jobs=2)
     assert alone == shared
     assert _tree(tmp_path / "one") == _tree(tmp_path / "two")
 
@@ -149,28 +149,28 @@ def test_several_jobs_give_the_same(source, tmp_path):
         {"template": "../{}"},
     ],
 )
-def test_wrong_recipes(wrong):
+def test_wrong_options(wrong):
     with pytest.raises(OptionError):
-        Recipe(**wrong)
+        PrepareOptions(**wrong)
 
 
 def test_sources_that_cannot_be_prepared(source, tmp_path):
     with pytest.raises(InputError, match="written over"):
-        prepare(source, source, Recipe())
+        prepare(source, source, PrepareOptions())
     Image.fromarray(data.cat()[:5, :5]).save(source / "small.png")
     with pytest.raises(InputError, match=r"small\.png.*smaller than 12×12"):
-        prepare(source, tmp_path / "out", Recipe())
+        prepare(source, tmp_path / "out", PrepareOptions())
     (source / "small.png").rename(source / "p0.bmp")
     with pytest.raises(InputError, match="both become"):
-        prepare(source, tmp_path / "out", Recipe())
+        prepare(source, tmp_path / "out", PrepareOptions())
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no images"):
-        prepare(tmp_path / "empty", tmp_path / "out", Recipe())
+        prepare(tmp_path / "empty", tmp_path / "out", PrepareOptions())
 
 
 def test_lmdb_and_meta_info(source, tmp_path):
     output = tmp_path / "out"
-    prepared = prepare(source, output, Recipe((4,)))
+    prepared = prepare(source, output, PrepareOptions((4,)))
     files = files_in(prepared, "LR_bicubic/X4")
     write_meta_info(files, output / "meta.txt")
     assert (output / "meta.txt").read_text().splitlines()[0] == "p0x4.png (25,30,3)"
@@ -219,8 +219,8 @@ def test_basicsr_finds_every_key_that_is_taken(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems take no such names")
 def test_names_that_are_no_text(source, tmp_path):
     (source / "p0.png").rename(source / "a\udcff.png")
-    prepared = prepare(source, tmp_path / "out", Recipe((2,)))
-    assert prepare(source, tmp_path / "out", Recipe((2,))) == prepared, "the journal knows them"
+    prepared = prepare(source, tmp_path / "out", PrepareOptions((2,)))
+    assert prepare(source, tmp_path / "out", PrepareOptions((2,))) == prepared, "the journal knows them"
     write_meta_info(files_in(prepared, "HR"), tmp_path / "list.txt")
     assert (tmp_path / "list.txt").read_bytes().splitlines()[0] == b"a\xff.png (100,120,3)"
     with pytest.raises(InputError, match=r"a\\xff: the keys of an LMDB are texts"):

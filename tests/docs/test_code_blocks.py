@@ -26,7 +26,7 @@ from lsm.cli import main
 from lsm.image.io import write_image
 from lsm.mixers import registry
 from lsm.weights import load_model, save_model
-from lsm.weights.registry import embedded_path
+from lsm.weights.resolve import embedded_path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -96,21 +96,21 @@ def test_official_networks_take_the_most_probable_category(small, tmp_path):
     "options",
     [
         {"scan_order": "bidirectional-snake", "transition": "gate", "modulation": "mean_one", "input_norm": "unit"},
-        {"scan_order": "column", "reset": False, "transition": "renormalised"},
-        {"reset": True, "transition": "power"},
+        {"scan_order": "column", "input_norm": "unit"},
+        {"transition": "none"},
     ],
-    ids=lambda options: options.get("scan_order", "reset"),
+    ids=lambda options: options.get("scan_order", "none"),
 )
 def test_other_orders_and_transitions(small, tmp_path, options):
     # One block, since each tells all; the sizes have more and fewer rows than columns.
-    model = small(depths=(1,), placement="mixer", **options)
+    model = small(depths=(1,), placement="mixer", recurrence=options)
     report = export_onnx(model, tmp_path / "a.onnx", sizes=[(9, 14), (16, 5)])
     assert max(report.differences.values()) < 1e-5
 
 
 def test_what_cannot_be_exported_is_refused(small, tmp_path):
     for model, text in (
-        (small(scan_order="hilbert"), "hilbert"),
+        (small(recurrence={"scan_order": "hilbert"}), "hilbert"),
         (create_model("tiny", 2, mixer="lru"), "lru"),
     ):
         with pytest.raises(OptionError, match=text):
@@ -128,7 +128,7 @@ def test_a_file_that_differs_is_not_written(small, tmp_path, monkeypatch):
 
 
 def test_a_network_that_restores_is_exported_with_its_task(small, tmp_path):
-    """Squares of pixels are gathered by rows and columns of a number that the graph computes."""
+    """Pixels of a token are gathered by rows and columns of a number that the graph computes."""
     network = small(scale=1, task="denoise", unshuffle=2, depths=(1,))
     report = export_onnx(network, tmp_path / "a.onnx", "fp32", {})
     file = OnnxNetwork(tmp_path / "a.onnx")

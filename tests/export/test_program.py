@@ -28,4 +28,4 @@ def test_the_network_stays_as_it_is(small, tmp_path):
     assert model.training and model.groups[0].blocks[1].mixer.sampling
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     with pytest.raises(OptionError, match="hilbert"):
-        export_program(small(scan_order="hilbert"), tmp_path / "b.pt2")
+        export_program(small(recurrence={"scan_order": "hilbert"}), tmp_path / "b.pt2")

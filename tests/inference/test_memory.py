@@ -11,10 +11,10 @@ CPU = torch.device("cpu")
 
 
 def test_tile_is_the_largest_power_of_two_windows_in_the_budget() -> None:
-    assert memory.fitting_tile(1000, 1000 * 256**2, 32) == 256
-    assert memory.fitting_tile(1000, 1000 * 256**2 - 1, 32) == 128
-    assert memory.fitting_tile(1000, 0, 32) == 64, "never less than two windows"
-    assert memory.fitting_tile(1000, 1000 * 1000**2, 20) == 640
+    assert memory.choose_tile(1000, 1000 * 256**2, 32) == 256
+    assert memory.choose_tile(1000, 1000 * 256**2 - 1, 32) == 128
+    assert memory.choose_tile(1000, 0, 32) == 64, "never less than two windows"
+    assert memory.choose_tile(1000, 1000 * 1000**2, 20) == 640
 
 
 def test_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,4 +50,4 @@ def test_seams_do_not_show_at_the_default_overlap(photo: np.ndarray) -> None:
     whole = Upscaler(model, tile=0, device="cpu").upscale_tensor(image)
     upscaler = Upscaler(model, tile=64, device="cpu")
     difference = 255 * (upscaler.upscale_tensor(image) - whole)[0]
-    assert seam_step(difference, 64, upscaler.tile_overlap, upscaler.window, 2) < 1
+    assert seam_step(difference, 64, upscaler.options.tile_overlap, upscaler.window, 2) < 1

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lsm.errors import OptionError
-from lsm.inference.tiling import Span, blended_bands, check_tile, count_tiles, spans, weights
+from lsm.inference.tiling import Span, blend_bands, check_tile, count_tiles, spans, weights
 
 
 @st.composite
@@ -48,7 +48,7 @@ def test_blending_of_a_local_operation_is_seamless(
 ) -> None:
     image = torch.rand(3, first[0], second[0])
     rows, columns = spans(*first), spans(*second)
-    bands = list(blended_bands(rows, columns, scale, lambda row, column: nearest(image, scale, row, column)))
+    bands = list(blend_bands(rows, columns, scale, lambda row, column: nearest(image, scale, row, column)))
     tops = [top for top, _ in bands]
     heights = [band.shape[1] for _, band in bands]
     assert tops == [sum(heights[:i]) for i in range(len(heights))]
@@ -59,18 +59,18 @@ def test_blending_of_a_local_operation_is_seamless(
 def test_order_of_the_tiles_does_not_matter_to_the_bit() -> None:
     rows, columns = spans(90, 32, 16, 8), spans(120, 32, 16, 8)
     tiles = {(r, c): torch.rand(3, 2 * (r.stop - r.start), 2 * (c.stop - c.start)) for r in rows for c in columns}
-    forward = [band for _, band in blended_bands(rows, columns, 2, lambda r, c: tiles[r, c])]
+    forward = [band for _, band in blend_bands(rows, columns, 2, lambda r, c: tiles[r, c])]
     shuffled = [columns[i] for i in torch.randperm(len(columns), generator=torch.Generator().manual_seed(0))]
     shuffled.remove(columns[-1])
     shuffled.append(columns[-1])  # the last one says the width
-    other = [band for _, band in blended_bands(rows, shuffled, 2, lambda r, c: tiles[r, c])]
+    other = [band for _, band in blend_bands(rows, shuffled, 2, lambda r, c: tiles[r, c])]
     assert all(torch.equal(a, b) for a, b in zip(forward, other, strict=True))
 
 
 def test_one_tile_is_left_as_it_is() -> None:
     image = torch.randn(3, 10, 14)
     whole = spans(10, 0, 0, 8), spans(14, 16, 8, 8)
-    ((top, band),) = blended_bands(*whole, 1, lambda row, column: image)
+    ((top, band),) = blend_bands(*whole, 1, lambda row, column: image)
     assert top == 0
     assert torch.equal(band, image)
     assert count_tiles(10, 14, 0, 0, 8) == 1

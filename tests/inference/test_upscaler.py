@@ -91,7 +91,9 @@ def test_arrays_and_files_give_arrays_of_their_kind(tmp_path: Path) -> None:
 def test_thin_images(size: tuple[int, int]) -> None:
     pixels = noise(3, height=size[0], width=size[1])
     for tile in ("auto", 0, 16):
-        np.testing.assert_array_equal(Upscaler(Nearest(), tile, 8, device="cpu")(pixels), repeat(pixels))
+        np.testing.assert_array_equal(
+            Upscaler(Nearest(), tile=tile, tile_overlap=8, device="cpu")(pixels), repeat(pixels)
+        )
 
 
 def test_tensor_is_the_network_s_own_output_and_tiles_are_near() -> None:
@@ -158,14 +160,14 @@ def test_tile_is_halved_until_it_fits(error: BaseException, caplog: pytest.LogCa
 def test_memory_that_never_suffices_is_reported() -> None:
     with pytest.raises(InputError, match="Not enough memory"):
         Upscaler(Hungry(10, MemoryError()), tile=32, tile_overlap=8, device="cpu")(noise(3))
-    with pytest.raises(InputError, match="use --tile auto"):
+    with pytest.raises(InputError, match="let `tile` be auto"):
         Upscaler(Hungry(10, MemoryError()), tile=0, device="cpu")(noise(3))
     with pytest.raises(RuntimeError, match="a bug"):
         Upscaler(Hungry(10, RuntimeError("a bug")), tile=32, tile_overlap=8, device="cpu")(noise(3))
 
 
 def test_auto_takes_a_tile_that_fits_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "budget", lambda device: 10_000)
+    monkeypatch.setattr(module, "memory_budget", lambda device: 10_000)
     monkeypatch.setattr(module, "peak_memory", lambda run, device: (run(), 16 * 16 * 4)[1])
     model = Nearest()
     upscale = Upscaler(model, device="cpu", tile_overlap=16)
@@ -284,15 +286,15 @@ def test_training_mode_is_put_back() -> None:
 )
 def test_wrong_options(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError):
-        Upscaler(Nearest(), **{"device": "cpu", **wrong})  # type: ignore[arg-type]
+        Upscaler(Nearest(), **{"device": "cpu", **wrong})
 
 
-def test_tiles_of_a_network_on_squares_of_pixels_begin_where_its_windows_do():
+def test_tiles_of_a_network_behind_a_pixel_unshuffle_begin_where_its_windows_do():
     """Attention alone sees the same windows in a tile as in the whole image."""
     small = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8)}
-    restorer = create_model("tiny", 1, task="denoise", unshuffle=2, placement="attention", start="random", **small)
+    restorer = create_model("tiny", 1, task="denoise", unshuffle=2, placement="attention", init="random", **small)
     image = torch.rand(1, 3, 61, 150)
-    whole, tiled = Upscaler(restorer, 0, device="cpu"), Upscaler(restorer, 79, 32, device="cpu")
+    whole, tiled = (Upscaler(restorer, tile=tile, device="cpu") for tile in (0, 79))
     assert tiled.max_tile == 64  # windows of 8 tokens are 16 pixels
     difference = (whole.upscale_tensor(image) - tiled.upscale_tensor(image)).abs()
     assert difference.shape == image.shape and difference.max() < 1e-4

@@ -5,8 +5,7 @@ import torch
 
 from lsm import load_model
 from lsm.arch import PRESETS, create_model
-from lsm.weights import EMBEDDED, save_model
-from lsm.weights.registry import embedded_path
+from lsm.weights import embedded_path, list_models, save_model
 
 spandrel = pytest.importorskip("spandrel")
 from lsm.integrations.spandrel import ID, install  # noqa: E402
@@ -22,20 +21,20 @@ def loader():
 @torch.no_grad()
 def check(loader, path, height=19, width=26):
     """Load a file both ways; the results must be the same bits."""
-    described, ours = loader.load_from_file(path), load_model(path)
-    assert isinstance(described, spandrel.ImageModelDescriptor)
-    assert described.architecture.id == ID
-    assert described.scale == ours.config.upscale
-    assert (described.input_channels, described.output_channels) == (3, 3)
-    assert described.size_requirements.none
-    assert described.model.config == ours.config
+    descriptor, ours = loader.load_from_file(path), load_model(path)
+    assert isinstance(descriptor, spandrel.ImageModelDescriptor)
+    assert descriptor.architecture.id == ID
+    assert descriptor.scale == ours.config.upscale
+    assert (descriptor.input_channels, descriptor.output_channels) == (3, 3)
+    assert descriptor.size_requirements.none
+    assert descriptor.model.config == ours.config
     image = torch.rand(1, 3, height, width)
     results = []
-    for network in (described, ours):
+    for network in (descriptor, ours):
         torch.manual_seed(7)
         results.append(network(image))
     assert torch.equal(results[0], results[1].clamp(0, 1))  # spandrel clamps
-    return described
+    return descriptor
 
 
 @pytest.mark.parametrize("variant", PRESETS)
@@ -52,28 +51,28 @@ def test_files_of_every_preset(loader, variant, ending, tmp_path):
 
 @pytest.mark.parametrize("name", ["light_x4", "light_x3", "classical_x2"])
 def test_official_files(loader, shared, name):
-    described = check(loader, shared / "fixtures" / f"released_{name}.pth")
-    assert described.model.config.recurrence == "official"
-    assert described.tiling is spandrel.ModelTiling.SUPPORTED
+    descriptor = check(loader, shared / "fixtures" / f"released_{name}.pth")
+    assert descriptor.model.config.recurrence.mode == "official"
+    assert descriptor.tiling is spandrel.ModelTiling.SUPPORTED
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", EMBEDDED)
+@pytest.mark.parametrize("name", list_models())
 def test_half_is_as_good_as_is_said(loader, name):
-    described = loader.load_from_file(embedded_path(name))
+    descriptor = loader.load_from_file(embedded_path(name))
     image = torch.rand(1, 3, 40, 50)
-    whole = described(image)
-    assert described.supports_half
-    assert (described.half()(image.half()).float() - whole).abs().max() < 1 / 255
-    assert not described.supports_bfloat16
+    whole = descriptor(image)
+    assert descriptor.supports_half
+    assert (descriptor.half()(image.half()).float() - whole).abs().max() < 1 / 255
+    assert not descriptor.supports_bfloat16
 
 
 @pytest.mark.parametrize(
     ("options", "tiling"),
     [
         ({"placement": "attention"}, "SUPPORTED"),
-        ({"transition": "none"}, "SUPPORTED"),
-        ({"scan_order": "hilbert"}, "DISCOURAGED"),
+        ({"recurrence": {"transition": "none"}}, "SUPPORTED"),
+        ({"recurrence": {"scan_order": "hilbert"}}, "DISCOURAGED"),
         ({"mixer": "fnet"}, "DISCOURAGED"),
     ],
 )

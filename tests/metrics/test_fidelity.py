@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lsm.errors import InputError, OptionError
 from lsm.image.resize import imresize
-from lsm.metrics.fidelity import PROTOCOL, psnr, psnr_b, rgb_to_y, ssim
+from lsm.metrics import PROTOCOL, psnr, psnr_b, rgb_to_y, ssim
 
 
 @pytest.fixture(scope="module")

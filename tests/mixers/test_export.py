@@ -25,6 +25,6 @@ def test_onnxruntime_computes_the_same(name, tmp_path):
 
 def test_what_onnx_cannot_do_is_said(tmp_path):
     path = tmp_path / "mixer.onnx"
-    with pytest.raises(OptionError, match=r"SemanticLRU cannot be exported: .* the operator aten\.sort"):
+    with pytest.raises(OptionError, match=r"RecurrentMixer cannot be exported: .* the operator aten\.sort"):
         export_mixer(build_mixer("cml", 4), 4, (3, 5), path)
     assert not path.exists()

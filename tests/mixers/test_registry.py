@@ -6,6 +6,7 @@ import torch
 
 from lsm import LSMConfig, create_model
 from lsm.errors import OptionError
+from lsm.mixers.base import TokenMixer, to_image, to_tokens
 from lsm.mixers.registry import (
     MIXERS,
     build_mixer,
@@ -15,7 +16,8 @@ from lsm.mixers.registry import (
     mixer_options,
     sequence_mixer,
 )
-from lsm.sequence import build_unet
+from lsm.mixers.scan_order import directions
+from lsm.sequence import LRU, build_unet
 from lsm.weights.load import build
 
 NAMES = mixer_names()
@@ -65,7 +67,7 @@ def test_a_whole_mixer_in_bfloat16(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sequence", [False, True])
 def test_gradients(name, sequence):
-    options = {"scan_order": "raster"} if name == "cml" else {}  # categories jump
+    options = {"recurrence": {"scan_order": "raster"}} if name == "cml" else {}  # categories jump
     mixer = build_mixer(name, 4, sequence=sequence, **options).double().eval()
     for parameter in mixer.parameters():
         if parameter.ndim == 2:
@@ -103,6 +105,7 @@ def test_in_the_network_and_through_its_state_dict(name):
     assert again.config == model.config and torch.equal(again(image), large)
     kinds = [type(block.mixer) for group in model.groups for block in group.blocks]
     assert kinds[1::2] == [find_mixer(name).kind] * 4
+    assert all(issubclass(kind, TokenMixer) for kind in kinds)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -171,8 +174,14 @@ def test_errors_name_what_is_known():
         LSMConfig(mixer_options={"d_state": 4})
     with pytest.raises(OptionError, match="complex tokens"):
         create_model("tiny", mixer="fnet", mixer_options={"keep_complex": True})
-    with pytest.raises(OptionError, match="official recurrence need"):
+    with pytest.raises(OptionError, match="official recurrence needs"):
         LSMConfig(recurrence="official", mixer="fnet")
+    with pytest.raises(OptionError, match="Did you mean 'transition'"):
+        build_mixer("cml", 4, recurrence={"transitoin": "gate"})
+    with pytest.raises(OptionError, match="recurrence of mixer cml must be a name or a mapping"):
+        build_mixer("cml", 4, recurrence=3)
+    with pytest.raises(OptionError, match="do not divide one another"):
+        build_mixer("attention", 4, split_size=[8, 12])
     with pytest.raises(OptionError, match="categories"):
         build_mixer("lru", 4, scan_order="category")
     with pytest.raises(ValueError, match="got tokens"):
@@ -189,6 +198,16 @@ def test_options_reach_the_mixer():
 
 @torch.no_grad()
 @pytest.mark.parametrize("order", ["raster", "column", "snake", "hilbert", "bidirectional", "cross", "cross-hilbert"])
-def test_the_unmodulated_lru_in_every_order(order):
-    mixer, tokens = build_mixer("lru", DIM, scan_order=order).eval(), torch.randn(1, 30, DIM)
-    assert mixer(tokens, (5, 6)).shape == tokens.shape
+def test_the_plain_core_is_the_layer_for_sequences_in_every_direction(order):
+    """y = Σ over the directions of the LRU along the visited tokens, each D ⊙ u with it, then the output Linear."""
+    mixer, tokens = build_mixer("lru", DIM, scan_order=order).double().eval(), torch.randn(1, 30, DIM).double()
+    layer = LRU(DIM, 16).double()
+    layer.load_state_dict(mixer.core.state_dict())
+    image = to_image(mixer.in_proj(tokens), (5, 6))
+    gated = to_tokens(image * mixer.gate(image).sigmoid())
+    total = torch.zeros_like(gated)
+    for visited, backwards in directions(order, 5, 6):
+        visited = torch.arange(30) if visited is None else visited
+        visited = visited.flip(0) if backwards else visited
+        total[:, visited] += layer(gated[:, visited])
+    torch.testing.assert_close(mixer(tokens, (5, 6)), mixer.out_proj(total), atol=1e-10, rtol=1e-10)

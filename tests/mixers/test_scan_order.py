@@ -3,7 +3,7 @@ import torch
 
 from lsm.errors import OptionError
 from lsm.mixers.scan_order import SPATIAL_ORDERS, check_order, directions, permutation
-from lsm.scan.reorder import inverse
+from lsm.scan.reorder import invert
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 8), (8, 8), (13, 6), (33, 17)]
 
@@ -14,7 +14,7 @@ def test_orders_visit_every_token_once_and_invert(name, size):
     order = permutation(name, *size)
     tokens = torch.randn(size[0] * size[1])
     assert order.sort().values.tolist() == list(range(len(tokens)))
-    assert torch.equal(tokens[order][inverse(order)], tokens)
+    assert torch.equal(tokens[order][invert(order)], tokens)
 
 
 def test_small_orders_by_hand():
@@ -49,10 +49,10 @@ def test_cross_of_raster_scans_rows_and_columns():
     assert torch.equal(orders[2], permutation("column", 3, 4))
 
 
-def test_batched_inverse():
+def test_batched_invert():
     order = torch.stack([torch.randperm(12) for _ in range(3)])
     tokens = torch.randn(3, 12)
-    assert torch.equal(tokens.gather(1, order).gather(1, inverse(order)), tokens)
+    assert torch.equal(tokens.gather(1, order).gather(1, invert(order)), tokens)
 
 
 @pytest.mark.parametrize("name", ["rster", "cross-category", "bidirectional-", "raster-cross", ""])

@@ -54,7 +54,7 @@ def slow_attention(module, tokens, size, split, shifted):
 @pytest.mark.parametrize("size", [(4, 8), (5, 3), (9, 6)])
 def test_windows_bias_shift_and_padding_against_a_slow_twin(shifted, size):
     split = (2, 4)
-    module = WindowAttention(32, 4, split, shifted, pos_dim=3).double()
+    module = WindowAttention(32, num_heads=4, split_size=split, shifted=shifted, pos_dim=3).double()
     for parameter in module.parameters():
         parameter.data.normal_(std=0.5)
     tokens = torch.randn(size[0] * size[1], 32, dtype=torch.float64)
@@ -66,7 +66,7 @@ def test_windows_bias_shift_and_padding_against_a_slow_twin(shifted, size):
 
 @pytest.mark.parametrize("shifted", [False, True])
 def test_training_and_inference_paths_agree(shifted):
-    module = WindowAttention(24, 4, (4, 8), shifted, pos_dim=4)
+    module = WindowAttention(24, num_heads=4, split_size=(4, 8), shifted=shifted, pos_dim=4)
     tokens = torch.randn(2, 20 * 11, 24)
     training = module(tokens, (20, 11))
     with torch.no_grad():
@@ -76,12 +76,12 @@ def test_training_and_inference_paths_agree(shifted):
 
 def test_a_module_built_in_inference_mode_runs():
     with torch.inference_mode():
-        module = WindowAttention(24, 4, (4, 8), False, pos_dim=4)
+        module = WindowAttention(24, num_heads=4, split_size=(4, 8), shifted=False, pos_dim=4)
         assert module(torch.randn(1, 64, 24), (8, 8)).isfinite().all()
 
 
 def test_cached_bias_follows_its_parameters():
-    module = WindowAttention(24, 4, (4, 8), False, pos_dim=4)
+    module = WindowAttention(24, num_heads=4, split_size=(4, 8), shifted=False, pos_dim=4)
     tokens = torch.randn(1, 64, 24)
     with torch.no_grad():
         before = module(tokens, (8, 8))
@@ -95,14 +95,14 @@ def test_cached_bias_follows_its_parameters():
 @pytest.mark.parametrize("size", [(2, 2), (3, 2), (2, 3), (1, 5)])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_gradients_with_and_without_padding(size, shifted):
-    module = WindowAttention(4, 2, (1, 2), shifted, 2).double()
+    module = WindowAttention(4, num_heads=2, split_size=(1, 2), shifted=shifted, pos_dim=2).double()
     tokens = torch.randn(2, size[0] * size[1], 4).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: module(x, size), (tokens,), fast_mode=True)
 
 
 def test_training_after_inference_at_the_same_size():
     """What the first run keeps for a size must be fit for gradients."""
-    module = WindowAttention(24, 4, (3, 6), True, pos_dim=4)
+    module = WindowAttention(24, num_heads=4, split_size=(3, 6), shifted=True, pos_dim=4)
     tokens = torch.randn(1, 7 * 11, 24)
     with torch.inference_mode():
         expected = module(tokens, (7, 11))
@@ -120,7 +120,7 @@ def test_heads_are_padded_where_that_is_cheap(depth, padded):
 @pytest.mark.parametrize("shifted", [False, True])
 def test_padded_heads_against_plain_ones(shifted):
     """The same outputs and gradients as without padding, in float32."""
-    module = WindowAttention(60, 4, (4, 8), shifted, pos_dim=2)
+    module = WindowAttention(60, num_heads=4, split_size=(4, 8), shifted=shifted, pos_dim=2)
     plain = copy.deepcopy(module)
     plain.padded_depth = plain.depth
     tokens = torch.randn(2, 9 * 13, 60)
@@ -137,7 +137,7 @@ def test_padded_heads_against_plain_ones(shifted):
 
 
 def test_compiles_into_one_graph():
-    module = WindowAttention(30, 2, (2, 4), True, pos_dim=2).eval()
+    module = WindowAttention(30, num_heads=2, split_size=(2, 4), shifted=True, pos_dim=2).eval()
     tokens = torch.randn(1, 35, 30)
     with torch.no_grad():
         compiled = torch.compile(module, backend="eager", fullgraph=True)
@@ -145,7 +145,7 @@ def test_compiles_into_one_graph():
 
 
 def test_the_bias_that_is_kept_has_full_precision():
-    module = WindowAttention(24, 4, (4, 8), True, pos_dim=4)
+    module = WindowAttention(24, num_heads=4, split_size=(4, 8), shifted=True, pos_dim=4)
     with torch.no_grad():
         expected = [bias.clone() for bias in module.bias[0]._compute()]
         with torch.autocast("cpu", torch.bfloat16):

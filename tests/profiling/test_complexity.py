@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm.arch import create_model
-from lsm.profiling.complexity import complexity, forward_peak_memory, human
+from lsm.profiling.complexity import complexity, format_quantity, forward_peak_memory
 from lsm.scan import linear_scan
 
 
@@ -70,6 +70,6 @@ def test_peak_memory_is_that_of_known_tensors() -> None:
 
 
 def test_numbers_for_people() -> None:
-    assert human(64_067_694_480) == "64.07 G"
-    assert human(999) == "999"
-    assert human(2**20 * 1.5, "B", 1024) == "1.5 MiB"
+    assert format_quantity(64_067_694_480) == "64.07 G"
+    assert format_quantity(999) == "999"
+    assert format_quantity(2**20 * 1.5, "B", 1024) == "1.5 MiB"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.mixers.registry import build_mixer
 from lsm.scan import modulated_scan
 
 triton_modulated = pytest.importorskip("lsm.scan.triton_modulated", reason="triton is not installed")
@@ -20,24 +20,24 @@ def _small_tiles(monkeypatch):
 
 
 def draw(batch, length, width, dtype=torch.float64):
-    """Drive, memory and gates as views of one softmax, and the rotation."""
-    drive = torch.randn(batch, length, 2 * width, dtype=torch.float64)
+    """Inputs, decay and gates as views of one softmax, and the phase."""
+    inputs = torch.randn(batch, length, 2 * width, dtype=torch.float64)
     modulation = torch.rand(batch, length, 4 * width, dtype=torch.float64)
-    rotation = torch.polar(torch.full((width,), 0.9), torch.rand(width)).to(torch.complex128)
-    tensors = (drive, modulation, rotation.real.clone(), rotation.imag.clone())
+    phase = torch.polar(torch.full((width,), 0.9), torch.rand(width)).to(torch.complex128)
+    tensors = (inputs, modulation, phase.real.clone(), phase.imag.clone())
     return [item.to(DEVICE, dtype).requires_grad_() for item in tensors]
 
 
 def call(tensors, order, reverse, backend):
-    drive, modulation, re, im = tensors
-    memory, gates = modulation.split([re.numel(), 3 * re.numel()], dim=-1)
-    return modulated_scan(drive, memory, (re, im), gates, order, reverse=reverse, backend=backend)
+    inputs, modulation, re, im = tensors
+    decay, gates = modulation.split([re.numel(), 3 * re.numel()], dim=-1)
+    return modulated_scan(inputs, decay, (re, im), gates, order, reverse=reverse, backend=backend)
 
 
 def written_out(tensors, order, reverse):
-    drive, modulation, re, im = tensors
-    width, (batch, length) = re.numel(), drive.shape[:2]
-    u, rho = torch.complex(drive[..., :width], drive[..., width:]), torch.complex(re, im)
+    inputs, modulation, re, im = tensors
+    width, (batch, length) = re.numel(), inputs.shape[:2]
+    u, rho = torch.complex(inputs[..., :width], inputs[..., width:]), torch.complex(re, im)
     m, m_in, m_re, m_im = modulation.chunk(4, dim=-1)
     rows = []
     for image in range(batch):
@@ -83,8 +83,8 @@ def test_more_states_than_lanes_and_single_precision(monkeypatch):
 
 
 def test_a_half_drive_gives_a_half_result_computed_in_single_precision():
-    drive, *others = draw(2, 6, 2, torch.float32)
-    half = [drive.detach().bfloat16().requires_grad_(), *others]
+    inputs, *others = draw(2, 6, 2, torch.float32)
+    half = [inputs.detach().bfloat16().requires_grad_(), *others]
     exact = [item.detach().double().requires_grad_() for item in half]
     actual, expected = call(half, None, False, "fused"), call(exact, None, False, "composed")
     assert actual.dtype == torch.bfloat16
@@ -112,12 +112,12 @@ def test_nothing_is_left_unwritten(monkeypatch):
 
 
 def test_the_operators_are_registered_soundly():
-    drive, modulation, re, im = draw(2, 6, 2, torch.float32)
-    memory, gates = (part.detach().clone().requires_grad_() for part in modulation.split([2, 6], dim=-1))
-    rotation = torch.stack([re, im]).detach().requires_grad_()
+    inputs, modulation, re, im = draw(2, 6, 2, torch.float32)
+    decay, gates = (part.detach().clone().requires_grad_() for part in modulation.split([2, 6], dim=-1))
+    phase = torch.stack([re, im]).detach().requires_grad_()
     order = orders(2, 6)["each"]
-    torch.library.opcheck(torch.ops.lsm.modulated_scan, (drive, memory, gates, rotation, order, False))
-    plain = [item.detach() for item in (drive, memory, gates, rotation)]
+    torch.library.opcheck(torch.ops.lsm.modulated_scan, (inputs, decay, gates, phase, order, False))
+    plain = [item.detach() for item in (inputs, decay, gates, phase)]
     _, re, im = torch.ops.lsm.modulated_scan(*plain, order, False)
     torch.library.opcheck(
         torch.ops.lsm.modulated_scan_backward, (torch.randn_like(plain[0]), *plain, order, re, im, False)
@@ -126,17 +126,17 @@ def test_the_operators_are_registered_soundly():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"scan_order": "cross"}, {"transition": "power", "input_norm": "unit", "modulation": "mean_one"}],
-    ids=["paper", "cross", "power"],
+    [{}, {"scan_order": "cross"}, {"mode": "gated", "scan_order": "category"}],
+    ids=["paper", "cross", "gated"],
 )
 def test_the_mixer_computes_the_same_with_either(monkeypatch, options):
-    mixer = SemanticLRU(8, 2, 8, categories="argmax", **options).to(DEVICE)
+    mixer = build_mixer("cml", 8, d_state=2, recurrence={"categories": "argmax", **options}).to(DEVICE)
     tokens = torch.randn(1, 6, 8, device=DEVICE)
     results = []
     for backend in ("composed", "fused"):
         monkeypatch.setattr(
-            "lsm.mixers.semantic_lru.modulated_scan",
-            lambda *args, starts=None, backend=backend, **kwargs: modulated_scan(*args, backend=backend, **kwargs),
+            "lsm.mixers.recurrent.modulated_scan",
+            lambda *args, backend=backend, **kwargs: modulated_scan(*args, backend=backend, **kwargs),
         )
         y = mixer(tokens, (2, 3))
         results.append([y, *torch.autograd.grad(y.square().sum(), list(mixer.parameters()), allow_unused=True)])
@@ -145,10 +145,8 @@ def test_the_mixer_computes_the_same_with_either(monkeypatch, options):
         assert left is None or (left - right).abs().max() < 1e-5
 
 
-def test_what_cannot_be_fused_is_refused():
-    drive, modulation, re, im = draw(1, 4, 2)
-    memory, gates = modulation.split([2, 6], dim=-1)
-    with pytest.raises(ValueError, match="composed"):
-        modulated_scan(drive, memory, (re, im), backend="fused")
-    with pytest.raises(ValueError, match="fused"):
-        modulated_scan(drive, memory, (re, im), gates, backend="fuse")
+def test_an_unknown_backend_is_named():
+    inputs, modulation, re, im = draw(1, 4, 2)
+    decay, gates = modulation.split([2, 6], dim=-1)
+    with pytest.raises(ValueError, match="Did you mean 'fused'"):
+        modulated_scan(inputs, decay, (re, im), gates, backend="fuse")

@@ -3,31 +3,31 @@
 import pytest
 import torch
 
-from lsm.mixers.semantic_lru import SemanticLRU
+from lsm.mixers.registry import build_mixer
 from lsm.scan import modulated_scan
 
 pytest.importorskip("numba", reason="numba (extra `fast`) is not installed")
 
 
 def draw(batch, length, width, dtype):
-    """Drive, memory and gates as views of one softmax, and the rotation."""
-    drive = torch.randn(batch, length, 2 * width, dtype=dtype)
+    """Inputs, decay and gates as views of one softmax, and the phase."""
+    inputs = torch.randn(batch, length, 2 * width, dtype=dtype)
     modulation = torch.rand(batch, length, 4 * width, dtype=dtype)
-    memory, gates = modulation.split([width, 3 * width], dim=-1)
-    rotation = torch.polar(torch.full((width,), 0.9, dtype=dtype), torch.rand(width, dtype=dtype))
-    return drive, memory, (rotation.real, rotation.imag), gates
+    decay, gates = modulation.split([width, 3 * width], dim=-1)
+    phase = torch.polar(torch.full((width,), 0.9, dtype=dtype), torch.rand(width, dtype=dtype))
+    return inputs, decay, (phase.real, phase.imag), gates
 
 
-def written_out(drive, memory, rotation, gates, order, reverse):
-    batch, length, width = memory.shape
-    u, rho = torch.complex(*drive.chunk(2, dim=-1)), torch.complex(*rotation)
+def written_out(inputs, decay, phase, gates, order, reverse):
+    batch, length, width = decay.shape
+    u, rho = torch.complex(*inputs.chunk(2, dim=-1)), torch.complex(*phase)
     m_in, m_re, m_im = gates.chunk(3, dim=-1)
-    y = torch.empty_like(drive)
+    y = torch.empty_like(inputs)
     for image in range(batch):
         visits = list(range(length)) if order is None else order.expand(batch, length)[image].tolist()
         state = torch.zeros(width, dtype=u.dtype)
         for token in reversed(visits) if reverse else visits:
-            state = rho * memory[image, token] * state + m_in[image, token] * u[image, token]
+            state = rho * decay[image, token] * state + m_in[image, token] * u[image, token]
             y[image, token] = torch.cat([m_re[image, token] * state.real, m_im[image, token] * state.imag])
     return y
 
@@ -48,28 +48,28 @@ def test_it_is_the_recurrence_with_the_bits_of_the_composition(length, width, ki
 
 
 def test_inputs_may_be_views_of_any_kind():
-    drive, memory, rotation, gates = draw(2, 12, 4, torch.float32)
-    expected = modulated_scan(drive, memory, rotation, gates, backend="composed")
-    turned = [item.transpose(0, 2).contiguous().transpose(0, 2) for item in (drive, memory, gates)]
-    assert torch.equal(modulated_scan(turned[0], turned[1], rotation, turned[2], backend="numba"), expected)
+    inputs, decay, phase, gates = draw(2, 12, 4, torch.float32)
+    expected = modulated_scan(inputs, decay, phase, gates, backend="composed")
+    turned = [item.transpose(0, 2).contiguous().transpose(0, 2) for item in (inputs, decay, gates)]
+    assert torch.equal(modulated_scan(turned[0], turned[1], phase, turned[2], backend="numba"), expected)
     order = torch.randperm(24)[::2].argsort()
     strided = torch.stack([order, order], dim=1)[:, 0]
     assert not strided.is_contiguous()
     assert torch.equal(
-        modulated_scan(drive, memory, rotation, gates, strided, backend="numba"),
-        modulated_scan(drive, memory, rotation, gates, order, backend="composed"),
+        modulated_scan(inputs, decay, phase, gates, strided, backend="numba"),
+        modulated_scan(inputs, decay, phase, gates, order, backend="composed"),
     )
 
 
 def test_the_operator_is_registered_soundly():
-    drive, memory, rotation, gates = draw(2, 6, 2, torch.float32)
+    inputs, decay, phase, gates = draw(2, 6, 2, torch.float32)
     order = torch.stack([torch.randperm(6), torch.randperm(6)])
-    torch.library.opcheck(torch.ops.lsm.modulated_loop, (drive, memory, gates, torch.stack(rotation), order, False))
+    torch.library.opcheck(torch.ops.lsm.modulated_loop, (inputs, decay, gates, torch.stack(phase), order, False))
 
 
 @pytest.mark.parametrize("scan_order", ["category", "cross"])
 def test_a_mixer_gives_the_same_bits_with_and_without_gradients(monkeypatch, scan_order):
-    mixer = SemanticLRU(12, 4, 16, scan_order=scan_order).eval()
+    mixer = build_mixer("cml", 12, d_state=4, recurrence={"scan_order": scan_order}).eval()
     tokens, calls = torch.randn(2, 30, 12), []
     monkeypatch.setattr("lsm.scan.modulated.modulated_loop_op", lambda *args: calls.append(1) or loop(*args))
     loop = torch.ops.lsm.modulated_loop
@@ -82,25 +82,23 @@ def test_a_mixer_gives_the_same_bits_with_and_without_gradients(monkeypatch, sca
 
 
 def test_what_the_loop_cannot_do_is_composed_or_refused():
-    drive, memory, rotation, gates = draw(1, 4, 2, torch.float32)
-    wanting = drive.clone().requires_grad_()
-    for first in (drive.bfloat16(), wanting, drive.double()):
+    inputs, decay, phase, gates = draw(1, 4, 2, torch.float32)
+    wanting = inputs.clone().requires_grad_()
+    for first in (inputs.bfloat16(), wanting, inputs.double()):
         with pytest.raises(ValueError, match="composed"):
-            modulated_scan(first, memory, rotation, gates, backend="numba")
-        result = modulated_scan(first, memory, rotation, gates)
-        assert (result.float() - modulated_scan(drive, memory, rotation, gates)).abs().max() < 0.05
-    with pytest.raises(ValueError, match="composed"):
-        modulated_scan(drive, memory, rotation, backend="numba")
+            modulated_scan(first, decay, phase, gates, backend="numba")
+        result = modulated_scan(first, decay, phase, gates)
+        assert (result.float() - modulated_scan(inputs, decay, phase, gates)).abs().max() < 0.05
     for order in (torch.tensor([0, 1, 2, 4]), torch.tensor([0, 1, 2, -1]), torch.arange(3), torch.arange(4.0)):
         with pytest.raises(ValueError, match="order"):
-            modulated_scan(drive, memory, rotation, gates, order, backend="numba")
-    for wrong in ((drive[..., :3], memory, rotation, gates), (drive, memory, rotation, gates[:, :3])):
+            modulated_scan(inputs, decay, phase, gates, order, backend="numba")
+    for wrong in ((inputs[..., :3], decay, phase, gates), (inputs, decay, phase, gates[:, :3])):
         with pytest.raises(ValueError, match="do not fit"):
             modulated_scan(*wrong, backend="numba")
     with torch.no_grad():
         assert torch.equal(
-            modulated_scan(wanting, memory, rotation, gates, backend="numba"),
-            modulated_scan(drive, memory, rotation, gates),
+            modulated_scan(wanting, decay, phase, gates, backend="numba"),
+            modulated_scan(inputs, decay, phase, gates),
         )
-    modulated_scan(wanting, memory, rotation, gates).sum().backward()
+    modulated_scan(wanting, decay, phase, gates).sum().backward()
     assert wanting.grad is not None

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsm.errors import OptionError
-from lsm.mixers.semantic_lru import ModulatedLRU
+from lsm.mixers.recurrence import RecurrenceConfig
+from lsm.mixers.recurrent import ModulatedLRU
+from lsm.scan.parameters import eigenvalues, initial_eigenvalues
 from lsm.sequence import LRU
-from lsm.sequence.lru import eigenvalues, initial_eigenvalues
 
 NAMES = {"nu_log": "N", "theta_log": "N", "gamma_log": "N", "B_re": "NH", "B_im": "NH", "C_re": "HN", "C_im": "HN"}
 
@@ -111,7 +112,7 @@ def test_a_million_steps_stay_finite():
 
 
 def test_the_recurrence_of_images_has_the_same_parametrisation():
-    core = ModulatedLRU(4, 6, 0.9, 0.99, 6.283)
+    core = ModulatedLRU(4, 6, RecurrenceConfig())
     torch.testing.assert_close(core.transition(), eigenvalues(core.nu_log, core.theta_log), atol=0, rtol=0)
 
 

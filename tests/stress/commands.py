@@ -74,12 +74,12 @@ COMMANDS: dict[str, Callable[[Path], Command]] = {
 
 
 def one_thread() -> dict[str, str]:
-    """Give the environment of a command that computes on one thread, so that its sums are added in one order."""
+    """Return the environment of a command that computes on one thread, so that its sums are added in one order."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def training_options(images: Path, iterations: int, save_every: int) -> dict[str, Any]:
-    """Give the option file of a training of a few seconds, its random numbers (drop path, Gumbel noise) on."""
+    """Return the config of a training of a few seconds, its random numbers (drop path, Gumbel noise) on."""
     return {
         "name": "small",
         "scale": 2,
@@ -102,7 +102,7 @@ def training_options(images: Path, iterations: int, save_every: int) -> dict[str
             "d_state": 2,
             "split_size": [4, 8],
             "drop_path_rate": 0.1,
-            "categories": "gumbel",
+            "recurrence": {"categories": "gumbel"},
         },
         "train": {
             "total_iter": iterations,

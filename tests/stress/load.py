@@ -41,7 +41,7 @@ def run(section: Section) -> None:
 
 def _many(section: Section, count: int) -> None:
     from lsm.batch.plan import Naming, plan
-    from lsm.batch.run import Watcher, upscale_files
+    from lsm.batch.run import Callbacks, upscale_files
     from lsm.image.io import write_image
 
     source = section.folder / "small"
@@ -52,8 +52,8 @@ def _many(section: Section, count: int) -> None:
         write_image(source / f"{number}.png", rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     jobs, _ = plan([str(source)], Naming(section.folder / "out"))
     memory: list[float] = []
-    watcher = Watcher(finished=lambda job, text, good: memory.append(resident()))
-    summary = upscale_files(jobs, small_upscaler(), note="stress", watcher=watcher)
+    callbacks = Callbacks(finished=lambda job, text, good: memory.append(resident()))
+    summary = upscale_files(jobs, small_upscaler(), note="stress", callbacks=callbacks)
     first = count // 5  # until then caches fill
     slope = float(np.polyfit(np.arange(first, count), memory[first:], 1)[0]) * 1000
     outputs = len(list((section.folder / "out").iterdir()))
@@ -63,7 +63,7 @@ def _many(section: Section, count: int) -> None:
 
 
 def resident() -> float:
-    """Give this process's memory in MB."""
+    """Return this process's memory in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 

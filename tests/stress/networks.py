@@ -41,14 +41,14 @@ def small_weights(folder: Path) -> Path:
 
 
 def photographs(folder: Path | None, count: int = 10) -> dict[str, np.ndarray]:
-    """Give photographs, (H, W, 3) uint8, by name: the first of a folder, or scikit-image's own and parts of them.
+    """Return photographs, (H, W, 3) uint8, by name: the first of a folder, or scikit-image's own and parts of them.
 
     Args:
         folder: Folder of images; none for scikit-image's.
         count: How many.
     """
     if folder is not None:
-        from lsm.data.datasets import list_images
+        from lsm.data.pairs import list_images
         from lsm.image.io import read_rgb
 
         return {path.stem: read_rgb(path) for path in list_images(folder)[:count]}

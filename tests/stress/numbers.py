@@ -26,7 +26,7 @@ def run(section: Section) -> None:
 
 
 def extremes(dtype: type, side: int = 48) -> dict[str, np.ndarray]:
-    """Give images (side, side, 3) that no camera makes, by name."""
+    """Return images (side, side, 3) that no camera makes, by name."""
     top = np.iinfo(dtype).max
     flat: np.ndarray = np.zeros((side, side, 3), dtype)
     board = (np.indices((side, side)).sum(0) % 2 * top).astype(dtype)
@@ -64,10 +64,10 @@ def _extremes(section: Section, scale: int) -> None:
 
 
 def overflowing_model() -> LSM:
-    """Give tiny-x2 with its inside scaled beyond what fp16 holds, and back at its end: only fp32 is finite."""
+    """Return tiny-x2 with its inside scaled beyond what fp16 holds, and back at its end: only fp32 is finite."""
     model = load_model("tiny-x2")
     with torch.no_grad():
-        for name, factor in {"shallow.weight": 1e7, "shallow.bias": 1e7, "head.0.weight": 1e-7}.items():
+        for name, factor in {"shallow.weight": 1e7, "shallow.bias": 1e7, "upsampler.0.weight": 1e-7}.items():
             model.get_parameter(name).mul_(factor)
     return model
 

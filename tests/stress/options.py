@@ -19,7 +19,7 @@ OUTSIDE = ("../out", "/tmp/out", "a/b", "..", ".", "a\\b", "\0", "\u202e", "x" *
 
 
 def run(section: Section) -> None:
-    """Try the bombs, 3,000 option files with wrong values, and code on the command line."""
+    """Try the bombs, 3,000 configs with wrong values, and code on the command line."""
     place = section.folder
     bombs = option_bombs()
     outcomes, faults = watched(functools.partial(try_text, place), list(bombs.values()), place / "stderr.txt")
@@ -33,7 +33,7 @@ def run(section: Section) -> None:
     bad = [said for kind, said in outcomes if kind == "wrong"]
     refused = sum(kind == "refused" for kind, _ in outcomes)
     section.check(
-        "option files with wrong values are refused in lines or harmless",
+        "configs with wrong values are refused in lines or harmless",
         not bad and not faults,
         f"{len(tries)} files, {refused} refused, {len(outcomes) - refused} valid; {bad[:5]} {faults[:5]}",
     )
@@ -57,7 +57,7 @@ def run(section: Section) -> None:
 
 
 def try_text(place: Path, text: str) -> Outcome:
-    """Read a text as an option file."""
+    """Read a text as a config."""
     path = place / "text.yml"
     path.write_text(text, "utf-8", errors="surrogatepass")
     return _read(path, [])
@@ -83,7 +83,7 @@ def try_outside(place: Path, entry: tuple[str, str]) -> Outcome:
 
 
 def wrong_options(images: Path, rng: random.Random) -> dict[str, Any]:
-    """Give a right file with one to three values replaced, keys renamed or sections taken away."""
+    """Return a right config with one to three values replaced, keys renamed or sections taken away."""
     options = copy.deepcopy(training_options(images, 10, 5))
     options["path"] = {"pretrain_network_g": None, "resume_state": None}
     options["val"] = {"val_freq": 5, "metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2}}}

@@ -7,9 +7,15 @@ Needs Linux and root for the sections that mount a small file system; the quick 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# The rig's modules import each other as `stress.…`, as the tests do; its own folder, which Python puts first for a
+# script, would hide `numbers` of the standard library.
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 import importlib
 import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,13 +42,13 @@ def stress(
     """Run sections of the stress run; leaves with 1 if a promise is broken."""
     import torch
 
-    from lsm.profiling.environment import environment
+    from lsm.profiling.environment import describe_environment
 
     for name in names or ():
         if name not in SECTIONS:
             raise OptionError(unknown_name("section", name, SECTIONS))
     folder.mkdir(parents=True, exist_ok=True)
-    facts = environment(torch.device("cpu"))
+    facts = describe_environment(torch.device("cpu"))
     about = {name: str(facts[name] or "unknown") for name in ("commit", "system", "torch")}
     held = True
     for name in names or SECTIONS:

@@ -58,7 +58,7 @@ class Section:
     started: float = field(default_factory=time.monotonic)
 
     def random(self) -> random.Random:
-        """Give a generator that starts from the section's seed."""
+        """Return a generator that starts from the section's seed."""
         return random.Random(f"{self.name} {self.seed}")
 
     def times(self, count: int) -> int:

@@ -1,4 +1,4 @@
-"""Tiles against whole images by overlap, seams, and what flips and turns change."""
+"""Tiles against whole images by overlap, seams, and what flips and rotations change."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def seam_step(difference: torch.Tensor, tile: int, overlap: int, window: int, sc
 
 
 def _views(section: Section, scale: int, model: torch.nn.Module, images: dict[str, torch.Tensor]) -> None:
-    """Compare an image's result with those of its flips and turns, turned back."""
+    """Compare an image's result with those of its flips and rotations, rotated back."""
     upscaler = Upscaler(model, tile=0, device="cpu")
     rows = []
     for name, view in {

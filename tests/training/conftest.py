@@ -48,7 +48,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def content(images: Path) -> dict[str, Any]:
-    """An option file's content for a short training on the CPU."""
+    """A config's content for a short training on the CPU."""
     return {
         "name": "small",
         "scale": 2,
@@ -69,7 +69,7 @@ def content(images: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def option_file(tmp_path: Path):
-    """Write an option file and return its path."""
+    """Write a config and return its path."""
 
     def write(content: dict[str, Any], name: str = "options.yml") -> Path:
         path = tmp_path / name

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from lsm.metrics.fidelity import psnr, ssim
+from lsm.metrics import psnr, ssim
 from lsm.training import compat
 
 basicsr_utils = pytest.importorskip("basicsr.utils")

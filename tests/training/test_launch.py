@@ -19,7 +19,7 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_rgb, write_image
 from lsm.image.resize import imresize
 from lsm.inference.upscaler import Upscaler
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 from lsm.training import launch
 from lsm.training.model import DivergenceError
 
@@ -75,7 +75,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, content, option_file)
 
 def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, option_file):
     """Without random numbers in the network, whose streams are each process's own, only rounding may differ."""
-    content["network_g"] |= {"drop_path_rate": 0.0, "categories": "argmax"}
+    content["network_g"] |= {"drop_path_rate": 0.0, "recurrence": {"categories": "argmax"}}
     # L1's gradient is a balance of signs, which Adam blows up to a full step where rounding tips it over zero.
     content["train"]["pixel_opt"] = {"type": "MSELoss"}
     file = option_file(content)
@@ -123,7 +123,7 @@ def trained(tmp_path, content, option_file, monkeypatch) -> Path:
 
 def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, option_file):
     before = sorted((trained / "experiments").rglob("*"))
-    with pytest.raises(OptionError, match="already holds a training: --auto_resume"):
+    with pytest.raises(OptionError, match="already holds a training: `auto_resume`"):
         launch.train(option_file(content))
     assert sorted((trained / "experiments").rglob("*")) == before
 
@@ -216,7 +216,7 @@ def test_fine_tuning_from_another_scale_loads_the_body(trained, content, option_
     start = torch.load(weights, weights_only=True)["params_ema"]
     tuned = torch.load(trained / "experiments/x4_loose/models/net_g_2.pth", weights_only=True)["params"]
     same = [name for name in start if start[name].shape == tuned[name].shape and name != CONFIG_KEY]
-    assert len(same) == len(start) - 3  # all but the head's weight and bias, and the configuration
+    assert len(same) == len(start) - 3  # all but the upsampler's weight and bias, and the configuration
     for name in same:
         torch.testing.assert_close(tuned[name], start[name], rtol=0, atol=1e-9)
 

@@ -12,7 +12,7 @@ import yaml
 from conftest import SMALL_NETWORK, smooth_image
 
 from lsm.data.degradations import add_noise, image_generator
-from lsm.metrics.fidelity import psnr
+from lsm.metrics import psnr
 from lsm.training import launch
 
 NETWORK = {**SMALL_NETWORK, "upscale": 1, "task": "denoise", "unshuffle": 2, "drop_path_rate": 0.0}
@@ -20,7 +20,7 @@ NETWORK = {**SMALL_NETWORK, "upscale": 1, "task": "denoise", "unshuffle": 2, "dr
 
 @pytest.fixture
 def trained(tmp_path, content, option_file, monkeypatch):
-    """A training of a few steps on noise; its option file."""
+    """A training of a few steps on noise; its config."""
     monkeypatch.chdir(tmp_path)
     content |= {"scale": 1, "network_g": NETWORK}
     content["datasets"]["train"] |= {"type": "NoisyImages", "sigma": [15, 45], "clipped": 0.5, "grey": 0.2}

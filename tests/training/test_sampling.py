@@ -9,7 +9,7 @@ import torch
 import lsm.training.data  # noqa: F401  (registers ImagePairs)
 from lsm.errors import InputError
 from lsm.training.compat import build_dataset
-from lsm.training.sampling import IterationBatches, ReproducibleSamples, batches_of, iteration_seed, train_loader
+from lsm.training.sampling import IterationBatches, ReproducibleSamples, iterate_batches, iteration_seed, train_loader
 
 
 class Drawing:
@@ -110,5 +110,5 @@ class Vanishing:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_image_that_vanishes_is_told_in_one_line(workers):
     with pytest.raises(InputError) as caught:
-        list(batches_of(torch.utils.data.DataLoader(Vanishing(), num_workers=workers)))
+        list(iterate_batches(torch.utils.data.DataLoader(Vanishing(), num_workers=workers)))
     assert str(caught.value) == "b.png: cannot be read: No such file or directory."

@@ -62,7 +62,7 @@ def test_meta_info_file_chooses_images(images, tmp_path):
     listing = tmp_path / "some.txt"
     listing.write_text("im3.png (41,45,3)\nim1.png (41,45,3)\n")
     pairs = ImagePairs(settings(images, meta_info_file=str(listing)))
-    assert [pair.high.name for pair in pairs.pairs] == ["im1.png", "im3.png"]
+    assert [pair.hr.name for pair in pairs.pairs] == ["im1.png", "im3.png"]
 
 
 def test_empty_choices_are_named(images, tmp_path):

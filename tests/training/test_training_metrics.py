@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import smooth_image
 
-from lsm.metrics.fidelity import psnr, psnr_b, ssim
-from lsm.training.metrics import applicable, measure
+from lsm.metrics import psnr, psnr_b, ssim
+from lsm.training.metrics import measure, select_metrics
 
 
 def test_names_of_basicsr_give_the_protocol_of_the_benchmark():
@@ -31,5 +31,5 @@ def test_metric_without_a_true_image():
     options = {"type": "calculate_niqe", "crop_border": 4, "test_y_channel": False, "better": "lower"}
     assert measure(options, image, None) == pytest.approx(float(calculate_niqe(image[..., ::-1], 4)))
     metrics = {"niqe": options, "psnr": {"type": "calculate_psnr"}}
-    assert list(applicable(metrics, has_target=False)) == ["niqe"]
-    assert applicable(metrics, has_target=True) == metrics
+    assert list(select_metrics(metrics, has_target=False)) == ["niqe"]
+    assert select_metrics(metrics, has_target=True) == metrics

@@ -18,7 +18,9 @@ def build(content, option_file):
 
     def make(network=None, **train):
         content["train"] |= train
-        content["network_g"] = SMALL_NETWORK | {"drop_path_rate": 0.0, "categories": "argmax"} | (network or {})
+        content["network_g"] = (
+            SMALL_NETWORK | {"drop_path_rate": 0.0, "recurrence": {"categories": "argmax"}} | (network or {})
+        )
         options = read_options(option_file(content)) | {"dist": False, "rank": 0, "world_size": 1, "is_train": True}
         torch.manual_seed(0)
         return build_model(options)

@@ -24,12 +24,40 @@ def test_official_files_come_back_bit_for_bit(shared, name, tmp_path):
     convert(tmp_path / "ours.safetensors", tmp_path / "back.pth")
     before = torch.load(original, weights_only=True)["params_ema"]
     after = torch.load(tmp_path / "back.pth", weights_only=True)["params_ema"]
-    assert {key for key in before if "attn_mask" not in key} == after.keys()
-    assert all(torch.equal(before[key], after[key]) for key in after)
+    assert before.keys() == after.keys()  # the masks of shifted windows too, which light_x3 has
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_both_state_dicts_of_an_official_file_come_through(shared, tmp_path):
+    """A training's own weights beside their average, as the published files have them; with `key` one of them twice."""
+    states = torch.load(shared / "fixtures" / "released_light_x3.pth", weights_only=True)
+    states["params"] = {name: -tensor if name.endswith("bias") else tensor for name, tensor in states["params"].items()}
+    torch.save(states, tmp_path / "a.pth")
+    for key in (None, "params"):
+        convert(tmp_path / "a.pth", tmp_path / "b.pth", key=key)
+        found = torch.load(tmp_path / "b.pth", weights_only=True)
+        for name in ("params", "params_ema"):
+            expected = states[key or name]
+            assert found[name].keys() == expected.keys()
+            assert all(torch.equal(found[name][entry], expected[entry]) for entry in expected)
+
+
+def test_masks_as_the_published_code_has_them_unless_the_source_lacks_them(shared, tmp_path):
+    for name, kept in (("light_x3", True), ("light_x4", False)):
+        convert(shared / "fixtures" / f"released_{name}.pth", tmp_path / "b.pth")
+        assert any("attn_mask" in key for key in torch.load(tmp_path / "b.pth", weights_only=True)["params"]) == kept
+    state = official_state(small(depths=(4,)))  # no source: of 64×64 pixels, in 8×16 windows and 16×8
+    masks = {key: tensor for key, tensor in state.items() if "attn_mask" in key}
+    assert [key[len("layers.0.blocks.") :] for key in masks] == ["2.attn.attn_mask_0", "2.attn.attn_mask_1"]
+    assert all(mask.shape == (32, 128, 128) for mask in masks.values())
+    last = masks["layers.0.blocks.2.attn.attn_mask_0"][-1]  # the corner window: four regions of 4×8
+    region = torch.arange(128).view(8, 16)
+    region = ((region // 16 >= 4) * 2 + (region % 16 >= 8)).flatten()
+    assert torch.equal(last, torch.where(region[:, None] == region[None], 0.0, -100.0))
 
 
 def test_our_names_and_all_that_is_known_survive(tmp_path):
-    model = small(scan_order="hilbert")
+    model = small(recurrence={"scan_order": "hilbert"})
     save_model(model, tmp_path / "a.safetensors", {"training_set": "noise", "licence": "CC0-1.0"})
     convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors", about={"licence": "MIT"})
     assert about_weights(tmp_path / "b.safetensors") == {"training_set": "noise", "licence": "MIT"}
@@ -50,9 +78,8 @@ def test_which_weights_of_a_file_are_taken(tmp_path):
         assert torch.equal(converted.conv.weight, expected.conv.weight)
 
 
-@pytest.mark.parametrize("dictionary", ["block", "shared"])  # a shared one is written once for each block
-def test_a_paper_network_can_take_the_official_names(dictionary, tmp_path):
-    model = small(dictionary=dictionary, depths=(4,))
+def test_a_paper_network_can_take_the_official_names(tmp_path):
+    model = small(depths=(4,))
     save_model(model, tmp_path / "a.safetensors")
     convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="official")
     loaded = load_model(tmp_path / "b.pth", recurrence="paper")
@@ -64,10 +91,11 @@ def test_a_paper_network_can_take_the_official_names(dictionary, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"transition": "gain"},
-        {"scan_order": "snake"},
+        {"recurrence": "gated"},
+        {"recurrence": {"transition": "none"}},
+        {"recurrence": {"scan_order": "snake"}},
         {"mixer": "fnet"},
-        {"enhancement": False},
+        {"recurrence": {"enhancement": False}},
         {"img_range": 255.0},
         {"rgb_mean": (0.5, 0.5, 0.5)},
     ],

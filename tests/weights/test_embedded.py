@@ -9,12 +9,11 @@ from lsm.benchmark.restoration import NLM_STRENGTHS, non_local_means, to_bytes
 from lsm.data.degradations import add_noise, image_generator
 from lsm.image.io import read_image
 from lsm.image.resize import imresize
-from lsm.metrics.fidelity import psnr
-from lsm.weights import EMBEDDED, read_checkpoint
-from lsm.weights.registry import embedded_path
+from lsm.metrics import psnr
+from lsm.weights import embedded_path, list_models, read_checkpoint
 
 
-@pytest.mark.parametrize("name", EMBEDDED)
+@pytest.mark.parametrize("name", list_models())
 def test_files_are_small_and_say_where_they_come_from(name):
     path = embedded_path(name)
     assert path.stat().st_size <= 1.5e6
@@ -24,7 +23,7 @@ def test_files_are_small_and_say_where_they_come_from(name):
     assert header["licence"] == "Apache-2.0"
     config = load_model(name).config
     assert name == f"tiny-{config.purpose.replace('×', 'x')}"
-    assert config.recurrence == "paper"
+    assert config.recurrence.mode == "paper"
 
 
 @pytest.mark.parametrize(("name", "gain"), [("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5)])

@@ -33,7 +33,9 @@ def test_every_preset_survives_saving_and_detection(variant, scale, tmp_path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("options", [{"scan_order": "cross-hilbert"}, {"recurrence": "official"}, {"img_range": 255.0}])
+@pytest.mark.parametrize(
+    "options", [{"recurrence": {"scan_order": "cross-hilbert"}}, {"recurrence": "official"}, {"img_range": 255.0}]
+)
 def test_what_shapes_do_not_tell_survives_too(options, tmp_path):
     model = model_of(**options)
     save_model(model, tmp_path / "a.safetensors")
@@ -62,7 +64,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
 
 def test_semantics_can_be_chosen(tmp_path):
     save_model(model_of(), tmp_path / "a.safetensors")
-    assert load_model(tmp_path / "a.safetensors", recurrence="official").config.recurrence == "official"
+    assert load_model(tmp_path / "a.safetensors", recurrence="official").config.recurrence.mode == "official"
 
 
 def test_wrappers_and_their_order(tmp_path):

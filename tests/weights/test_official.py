@@ -18,7 +18,7 @@ RECORDED = {"light_x4": 1e-4, "light_x3": 1e-4, "classical_x2": 2e-5}
 @pytest.mark.parametrize("name", RECORDED)
 def test_outputs_equal_the_recorded_ones(shared, name):
     model = load_model(shared / "fixtures" / f"released_{name}.pth")
-    assert model.config.recurrence == "official"
+    assert model.config.recurrence.mode == "official"
     with safe_open(shared / "fixtures" / f"released_{name}.io.safetensors", "pt") as file:
         metadata = file.metadata()
         for number in "12":
@@ -39,7 +39,7 @@ def test_configuration_is_detected_from_the_weights_alone(shared, name):
     assert config.mlp_ratio == recorded["mlp_ratio"]
     assert config.split_size == tuple(recorded["split_size"])
     assert config.num_tokens == recorded["num_tokens"]
-    assert config.head == ("light" if "light" in name else "classical")
+    assert config.upsampler == ("light" if "light" in name else "classical")
 
 
 @pytest.mark.parametrize("name", RECORDED)

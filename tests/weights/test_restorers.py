@@ -8,9 +8,9 @@ from lsm.errors import CheckpointError
 from lsm.weights import load_model, save_model
 from lsm.weights.convert import convert
 from lsm.weights.detect import detect_config
-from lsm.weights.share import card
+from lsm.weights.share import write_card
 
-SMALL = {"embed_dim": 16, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8), "start": "random"}
+SMALL = {"embed_dim": 16, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8), "init": "random"}
 
 
 @pytest.mark.parametrize("unshuffle", [1, 2])
@@ -44,5 +44,5 @@ def test_no_official_name(tmp_path):
 
 
 def test_the_hubs_page_says_what_it_does():
-    page = card(create_model("tiny", 1, task="denoise", **SMALL), {}, "a/b")
+    page = write_card(create_model("tiny", 1, task="denoise", **SMALL), {}, "a/b")
     assert "# LSM denoise" in page and "restoration" in page and "super-resolution" not in page

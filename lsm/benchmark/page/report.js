@@ -23,7 +23,7 @@ function fill(select, options, chosen) {
   select.value = present.includes(String(chosen)) ? chosen : present[0];
 }
 
-/** Tell which of the values as printed is best (0), second (1), or neither, for each of them. */
+/** Return which of the values as printed is best (0), second (1), or neither, for each of them. */
 function places(values, digits) {
   const rounded = values.map((value) => (value === null ? null : shown(number(value), digits)));
   const ranks = [...new Set(rounded.filter((value) => value !== null))].sort((a, b) => rank(b) - rank(a));

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lsm.errors import OptionError, unknown_name
-from lsm.mixers.base import LOG_LINEAR, MixerProperties, TokenMixer, full, in_full_precision
-from lsm.mixers.layout import Size
+from lsm.mixers.base import LOG_LINEAR, MixerProperties, Size, TokenMixer, full, in_full_precision
 
 NORMS = ("ortho", "forward", "backward")
 TOKENS, CHANNELS = 1, 2

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lsm.errors import OptionError, unknown_name
-from lsm.mixers.base import LINEAR, MixerProperties, TokenMixer, full, in_full_precision
-from lsm.mixers.layout import Size
+from lsm.mixers.base import LINEAR, MixerProperties, Size, TokenMixer, full, in_full_precision
 from lsm.mixers.zoo import features
 from lsm.mixers.zoo.heads import heads_in
 

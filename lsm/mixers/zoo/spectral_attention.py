@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lsm.errors import OptionError, unknown_name
-from lsm.mixers.base import LOG_LINEAR, MixerProperties, TokenMixer, full, grid_axes, in_full_precision
-from lsm.mixers.layout import Size
+from lsm.mixers.base import LOG_LINEAR, MixerProperties, Size, TokenMixer, full, grid_axes, in_full_precision
 from lsm.mixers.zoo.heads import heads_in
 from lsm.mixers.zoo.transforms import TRANSFORMS
 

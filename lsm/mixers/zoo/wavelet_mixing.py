@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lsm.errors import OptionError, unknown_name
-from lsm.mixers.base import LINEAR, MixerProperties, TokenMixer, full, without_autocast
-from lsm.mixers.layout import Size
+from lsm.mixers.base import LINEAR, MixerProperties, Size, TokenMixer, full, without_autocast
 from lsm.mixers.zoo.heads import heads_in
 from lsm.mixers.zoo.wavelets import analyse, filter_pair, synthesise, wavelet_taps
 

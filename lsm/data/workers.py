@@ -1,20 +1,23 @@
-"""Worker processes that start without what this process has in memory: GPU contexts and threads survive no fork."""
+"""Worker processes, which start without what this process has in memory: GPU contexts and threads survive no fork."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
+from typing import Any, TypeVar
 
 import torch
 
 from lsm.allocator import keep_freed_memory
-from lsm.errors import InputError
+from lsm.errors import InputError, OptionError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -38,13 +41,38 @@ def worker_pool(jobs: int, preload: str, threads: int = 1) -> Iterator[ProcessPo
     try:
         yield pool
     except BrokenProcessPool as error:
-        raise InputError(f"One of {jobs} processes was killed, perhaps for memory; try fewer --jobs.") from error
+        raise InputError(f"One of {jobs} processes was killed, perhaps for memory; try fewer `jobs`.") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def map_in_order(work: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
+    """Call a function with each task's arguments.
+
+    Args:
+        work: A function of a module, so that another process can find it.
+        tasks: Arguments of each call.
+        jobs: Processes; 1 for this one alone.
+
+    Yields:
+        Results in the order of the tasks, each as soon as it and all before it are there.
+
+    Raises:
+        OptionError: If there are fewer jobs than 1.
+    """
+    if jobs < 1:
+        raise OptionError(f"`jobs` must be at least 1, not {jobs}.")
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield work(*task)
+        return
+    with worker_pool(min(jobs, len(tasks)), work.__module__) as pool:
+        for future in [pool.submit(work, *task) for task in tasks]:
+            yield future.result()
+
+
 def _begin(threads: int) -> None:
-    """Prepare a worker; it ends with the process that started it, even if that one is killed and can tell nobody."""
+    """Prepare a worker; it ends with the process that started it, even if that one is killed."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()

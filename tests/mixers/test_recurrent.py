@@ -3,16 +3,18 @@ import math
 import pytest
 import torch
 
+from lsm.mixers.recurrence import RecurrenceConfig
+from lsm.mixers.recurrent import ModulatedLRU
+from lsm.mixers.registry import build_mixer
 from lsm.mixers.scan_order import directions
 from lsm.mixers.semantic import SemanticModulation, assign_categories
-from lsm.mixers.semantic_lru import SemanticLRU
 
 SIZE = (5, 7)
 DIM, STATES = 12, 3
 
 
-def mixer(**options):
-    module = SemanticLRU(DIM, STATES, 4 * STATES, **options).double().eval()
+def mixer(**recurrence):
+    module = build_mixer("cml", DIM, d_state=STATES, recurrence=recurrence).double().eval()
     for parameter in (*module.modulation.parameters(), *module.out_proj.parameters(), *module.in_proj.parameters()):
         parameter.data.normal_(std=0.5)
     return module
@@ -50,7 +52,7 @@ def gated(module, tokens):
 
 
 @torch.no_grad()
-def test_paper_semantics_against_the_equations():
+def test_the_papers_recurrence_against_the_equations():
     module, tokens = mixer(), torch.randn(35, DIM).double()
     scores, modulation = semantics_by_hand(module.modulation, tokens)
     order = sorted(range(35), key=lambda k: scores[k].argmax().item())  # Python's sort is stable
@@ -78,8 +80,8 @@ def test_spatial_orders_sum_their_directions(name):
 
 
 @torch.no_grad()
-def test_official_semantics_scan_the_batch_with_unsorted_modulation():
-    module, tokens = mixer(batch_scan=True), torch.randn(3, 35, DIM).double()
+def test_official_recurrence_scans_the_batch_with_unsorted_modulation():
+    module, tokens = mixer(mode="official"), torch.randn(3, 35, DIM).double()
     torch.manual_seed(5)
     actual = module(tokens, SIZE)
     scores, modulation = zip(*(semantics_by_hand(module.modulation, image) for image in tokens), strict=True)
@@ -102,7 +104,7 @@ def test_official_semantics_scan_the_batch_with_unsorted_modulation():
 
 
 @torch.no_grad()
-def test_nothing_crosses_images_in_paper_semantics():
+def test_nothing_crosses_images_in_the_papers_recurrence():
     module, tokens = mixer(), torch.randn(3, 35, DIM).double()
     together = module(tokens, SIZE)
     for index in range(3):
@@ -134,7 +136,7 @@ def test_transition_is_stable_whatever_its_parameters():
 
 def test_initial_values_of_the_recurrence():
     torch.manual_seed(1)
-    core = SemanticLRU(600, 400, 1600, r_min=0.5, r_max=0.8, max_phase=1.0).core
+    core = ModulatedLRU(600, 400, RecurrenceConfig(r_min=0.5, r_max=0.8, max_phase=1.0))
     radius = torch.hypot(*core.transition())
     assert radius.min() >= 0.5 - 1e-4 and radius.max() <= 0.8 + 1e-4
     assert abs(radius.square().mean().item() - (0.25 + 0.64) / 2) < 0.02  # |λ|² is uniform

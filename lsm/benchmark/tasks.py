@@ -1,0 +1,116 @@
+"""What a benchmark has to do: its sets, and every image of them for every method, each with the key of its result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lsm.benchmark.evaluate import ImageTask, evaluate
+from lsm.benchmark.journal import result_key
+from lsm.benchmark.methods import MethodInfo, MethodSpec, device_kind
+from lsm.benchmark.settings import BenchmarkOptions, Settings
+from lsm.data.datasets import ImageSet, find_set
+from lsm.data.pairs import pair_hash
+from lsm.errors import InputError, OptionError
+from lsm.metrics import PROTOCOL
+from lsm.profiling.code_hash import code_hash
+
+
+def find_sets(options: BenchmarkOptions) -> list[ImageSet]:
+    """Find all sets at all scales, cut to the limit.
+
+    Raises:
+        InputError: If a set is missing or incomplete.
+        OptionError: If the limit is below 1, or a set is named twice.
+    """
+    if options.limit is not None and options.limit < 1:
+        raise OptionError(f"`limit` must be at least 1, not {options.limit}.")
+    found = [find_set(options.data, name, scale) for scale in options.scales for name in options.sets]
+    names = [(image_set.name, image_set.scale) for image_set in found]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double:
+        raise OptionError(f"`sets` names {double[0]} twice.")
+    return [dataclasses.replace(image_set, pairs=image_set.pairs[: options.limit]) for image_set in found]
+
+
+def list_tasks(
+    options: BenchmarkOptions,
+    settings: Settings,
+    sets: Sequence[ImageSet],
+    methods: Sequence[tuple[MethodSpec, MethodInfo]],
+) -> list[ImageTask]:
+    """List every image for every method, by scale, method and set.
+
+    Args:
+        options: Of the benchmark.
+        settings: How this process runs the methods.
+        sets: As `find_sets` returns them.
+        methods: What to load, and what it was found to be.
+
+    Returns:
+        The tasks. Those whose crops a report shows name the folder of crops, which is made.
+
+    Raises:
+        InputError: If an image cannot be read, or the folder of crops cannot be made.
+    """
+    hashes = {pair: pair_hash(pair) for image_set in sets for pair in image_set.pairs}
+    facts = _common_facts(settings)
+    crops = options.report / "crops"
+    if options.crops:
+        _make_folder(crops)
+    tasks: list[ImageTask] = []
+    for spec, info, image_set in _combinations(options.scales, sets, methods):
+        shown = set(_spread(len(image_set.pairs), options.crops))
+        visual = options.visual / info.label / image_set.name / f"x{info.scale}" if options.visual else None
+        for number, pair in enumerate(image_set.pairs):
+            task = ImageTask(
+                method=spec,
+                label=info.label,
+                image_set=image_set.name,
+                scale=info.scale,
+                pair=pair,
+                data=hashes[pair],
+                key=result_key({**facts, "model": info.sha256, "data": hashes[pair], "scale": info.scale}),
+                crops=crops if number in shown else None,
+                visual=visual / f"{pair.name}.png" if visual else None,
+            )
+            tasks.append(task)
+    return tasks
+
+
+def _combinations(
+    scales: Sequence[int], sets: Sequence[ImageSet], methods: Sequence[tuple[MethodSpec, MethodInfo]]
+) -> Iterator[tuple[MethodSpec, MethodInfo, ImageSet]]:
+    """Yield each method with each set of its scale."""
+    for scale in scales:
+        for spec, info in methods:
+            if info.scale == scale:
+                yield from ((spec, info, image_set) for image_set in sets if image_set.scale == scale)
+
+
+def _common_facts(settings: Settings) -> dict[str, Any]:
+    """Collect what all figures of a run depend on."""
+    return {
+        "protocol": settings.protocol,
+        "text": PROTOCOL,
+        "ensemble": settings.ensemble,
+        "device": device_kind(settings),
+        "code": code_hash(evaluate.__module__),
+        "torch": torch.__version__,
+    }
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Choose numbers below `count`, evenly spread."""
+    return [number * count // wanted for number in range(wanted)] if wanted < count else list(range(count))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}.") from error
