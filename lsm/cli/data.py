@@ -1,4 +1,4 @@
-"""`lsm data`: sets downloaded, prepared, and checked."""
+"""`lsm data`: sets downloaded, prepared, checked, and samples of degradations drawn."""
 
 from __future__ import annotations
 
@@ -142,10 +142,39 @@ def download(
         raise typer.Exit(1)
 
 
+def degradations(
+    config: Annotated[Path, typer.Option("-opt", "--opt", help="Config of a training on DegradedPairs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Image to write.")] = Path("degradations.png"),
+    count: Annotated[int, typer.Option("--count", min=1, help="Samples.")] = 24,
+    side: Annotated[int, typer.Option("--side", min=8, help="Side of a patch, in HR pixels.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another one gives other samples.")] = 0,
+    force_yml: Annotated[
+        list[str], typer.Option("--force_yml", "--force-yml", help="key:subkey=value, in place of the config's.")
+    ] = [],  # noqa: B006  (typer reads it, nothing writes it)
+) -> None:
+    """Draw a sheet of samples of a training's degradations, each beside the clean patch, to look at."""
+    from lsm.data.degrade.options import DegradationOptions
+    from lsm.data.degrade.sheet import contact_sheet
+    from lsm.data.pairs import list_images
+    from lsm.image.io import write_image
+    from lsm.training.options import read_options
+
+    options = read_options(config, force_yml)
+    settings = options["datasets"]["train"]
+    if settings["type"] != "DegradedPairs":
+        raise OptionError(f"{config}: datasets.train is of type {settings['type']}, which draws no degradations.")
+    images = list_images(Path(settings["dataroot_gt"]))
+    distribution = DegradationOptions(**settings["degradation"])
+    write_image(output, contact_sheet(images, distribution, options["scale"], count, side, seed))
+    typer.echo(f"{output}: {count} samples, clean on the left, degraded on the right")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
-    group = typer.Typer(add_completion=False, no_args_is_help=True, help="Download, prepare and check sets of images.")
-    for command in (check, prepare, download):
+    group = typer.Typer(
+        add_completion=False, no_args_is_help=True, help="Download, prepare, check and degrade sets of images."
+    )
+    for command in (check, prepare, download, degradations):
         group.command()(command)
     app.add_typer(group, name="data")
 

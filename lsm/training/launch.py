@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 import lsm.training.arch
 import lsm.training.data
-import lsm.training.restoration  # noqa: F401  (these three and the model register what they define)
+import lsm.training.degraded_pairs
+import lsm.training.restoration  # noqa: F401  (these four and the model register what they define)
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
 from lsm.training.compat import build_dataset, build_model, get_root_logger, init_tb_logger, init_wandb_logger

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from lsm.data.degrade.jpeg import Subsampling
 from lsm.data.degrade.resizing import Mode
@@ -56,9 +56,6 @@ class DegradationOptions:
         jpeg_subsampling_list: Subsampling of the colour to choose from, by `jpeg_subsampling_prob`, in both rounds.
         final_sinc_prob: How often the last resizing is followed by a low-pass filter which rings.
     """
-
-    # Read by pydantic, where an option file holds these: an unknown key is an error.
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     clean_prob: float = 0.0
     blur_prob: float = 1.0
