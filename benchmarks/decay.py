@@ -21,13 +21,13 @@ from lsm.cli import user_errors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lsm.arch import LSM
+    from lsm.arch import Network
 
 DECADES = 6
 RADII = (16, 32, 64)
 
 
-def decay_table(network: LSM, image: Tensor) -> str:
+def decay_table(network: Network, image: Tensor) -> str:
     """Tabulate the decay of each recurrence on an image (1, 3, H, W) in [0, 1], as Markdown."""
     from lsm.ablation.decay import QUANTILES, measure_decay
 
@@ -40,7 +40,7 @@ def decay_table(network: LSM, image: Tensor) -> str:
     return "\n".join(lines) + "\n"
 
 
-def middle_dependence(network: LSM, image: Tensor) -> tuple[str, np.ndarray]:
+def middle_dependence(network: Network, image: Tensor) -> tuple[str, np.ndarray]:
     """Map what the middle output pixel depends on, with the recurrences and without.
 
     Args:

@@ -17,7 +17,7 @@ import typer
 from measuring import Row, check, in_turns, photo, show, write
 from torch import Tensor
 
-from lsm import LSM
+from lsm.arch.base import Network
 from lsm.export.onnx_file import export_onnx
 from lsm.export.program import export_program
 from lsm.inference.onnx_network import OnnxNetwork
@@ -26,7 +26,7 @@ from lsm.weights.load import open_described
 TOLERANCES = {"torch": 1e-6, "saved program": 1e-4, "ONNX fp32": 1e-4, "ONNX fp16": 5e-3}
 
 
-def forms_of(network: LSM) -> dict[str, Callable[[Tensor], Tensor]]:
+def forms_of(network: Network) -> dict[str, Callable[[Tensor], Tensor]]:
     """Export a network in every form and load each again."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -11,6 +11,8 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
+from lsm.version import install_command
+
 
 class LSMError(Exception):
     """Base of every error that a user can mend; its text is complete without a traceback."""
@@ -43,7 +45,7 @@ def needs_extra(extra: str, reason: str) -> Iterator[None]:
         yield
     except ImportError as error:
         broken = "" if isinstance(error, ModuleNotFoundError) else f" ({error})"
-        raise OptionError(f"{reason}: pip install 'lsm-sr[{extra}]'{broken}.") from error
+        raise OptionError(f"{reason}: {install_command(extra)}{broken}.") from error
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from lsm.arch.config import LSMConfig
 from lsm.cli import user_errors
+from lsm.errors import OptionError
 
 SMALLER: dict[str, dict[str, Any]] = {
     "spectral-conv": {"blocks": 4},
@@ -19,6 +21,16 @@ SMALLER: dict[str, dict[str, Any]] = {
     "fno-block": {"blocks": 4, "mlp_ratio": 0.5},
 }
 """Options of the mixers that are larger than the CML's at their defaults."""
+
+
+def _config(variant: str, scale: int, **overrides: Any) -> LSMConfig:
+    """Return the configuration of a preset that has token mixers in its blocks."""
+    from lsm.arch.presets import preset_config
+
+    config = preset_config(variant, scale, **overrides)
+    if not isinstance(config, LSMConfig):
+        raise OptionError(f"The preset {variant} has no mixers to exchange.")
+    return config
 
 
 def plan(
@@ -33,14 +45,13 @@ def plan(
     import yaml
 
     from lsm.arch.budget import count_parameters, match_parameters
-    from lsm.arch.presets import preset_config
     from lsm.mixers.registry import find_mixer, mixer_names
 
-    target = count_parameters(preset_config(variant, scale))
+    target = count_parameters(_config(variant, scale))
     variants: dict[str, Any] = {"cml": {}}
     names = [find_mixer(name.strip()).name for name in only.split(",")] if only else mixer_names()
     for name in (name for name in names if name != "cml"):
-        config = preset_config(variant, scale, mixer=name, mixer_options=SMALLER.get(name, {}))
+        config = _config(variant, scale, mixer=name, mixer_options=SMALLER.get(name, {}))
         matched = match_parameters(config, target)
         change: dict[str, Any] = {"mixer": name, "mixer_mlp_ratio": matched.mixer_mlp_ratio}
         if matched.mixer_options:

@@ -1,7 +1,7 @@
 """Keep a training's newest state in one compressed file, and go on from it elsewhere.
 
-python scripts/training_state.py pack experiments/NAME         writes states/NAME.tar.xz
-python scripts/training_state.py unpack states/NAME.tar.xz     makes experiments/NAME, for lsm train --auto_resume
+python scripts/training_state.py pack experiments/NAME                 writes experiments/states/NAME.tar.xz
+python scripts/training_state.py unpack experiments/states/NAME.tar.xz  makes experiments/NAME, to be resumed
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Keep a train
 @app.command()
 def pack(
     run: Annotated[Path, typer.Argument(help="The run's folder, experiments/NAME.", show_default=False)],
-    target: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("states"),
+    target: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("experiments/states"),
 ) -> None:
     """Write the newest state of a training as NAME.tar.xz."""
     path = packed_state.pack(run, target)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lsm.arch import LSM
+from lsm.arch import Network
 from lsm.errors import InputError
 from lsm.mixers.base import Size
 from lsm.mixers.recurrent import ModulatedLRU, RecurrentMixer
@@ -38,7 +38,7 @@ class BlockDecay:
 
 
 @torch.no_grad()
-def measure_decay(model: LSM, image: Tensor) -> list[BlockDecay]:
+def measure_decay(model: Network, image: Tensor) -> list[BlockDecay]:
     """Run a network on an image and look into its recurrences.
 
     Args:
@@ -85,7 +85,7 @@ def fading_lengths(decay: Tensor) -> Tensor:
     return (first.clamp_max(length - 1) - torch.arange(length)).t()
 
 
-def dependence(model: LSM, image: Tensor, row: int, column: int) -> np.ndarray:
+def dependence(model: Network, image: Tensor, row: int, column: int) -> np.ndarray:
     """Compute how strongly each input pixel moves one output pixel: the sum over the channels of |∂y/∂x|.
 
     Args:

@@ -1,7 +1,22 @@
 """The network: configuration, building blocks, upsamplers, and LSM itself."""
 
+from lsm.arch.base import Network
+from lsm.arch.build import build_network, create_model
 from lsm.arch.config import LSMConfig
-from lsm.arch.network import LSM, create_model
-from lsm.arch.presets import PRESETS, preset_config
+from lsm.arch.convolutional import ConvolutionalLSM
+from lsm.arch.convolutional_config import ConvolutionalConfig
+from lsm.arch.network import LSM
+from lsm.arch.presets import PRESETS, VARIANTS, preset_config
 
-__all__ = ["LSM", "PRESETS", "LSMConfig", "create_model", "preset_config"]
+__all__ = [
+    "LSM",
+    "PRESETS",
+    "VARIANTS",
+    "ConvolutionalConfig",
+    "ConvolutionalLSM",
+    "LSMConfig",
+    "Network",
+    "build_network",
+    "create_model",
+    "preset_config",
+]

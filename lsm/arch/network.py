@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from lsm.arch.base import Network
 from lsm.arch.blocks import Block, ResidualGroup
-from lsm.arch.config import LSMConfig, Recurrence
+from lsm.arch.config import LSMConfig
 from lsm.arch.pixel_unshuffle import PixelUnshuffle
-from lsm.arch.presets import preset_config
-from lsm.arch.upsamplers import UPSAMPLERS, PixelShuffleDirect
+from lsm.arch.upsamplers import UPSAMPLERS
 from lsm.mixers.base import to_image, to_tokens
-from lsm.mixers.recurrent import ModulatedLRU
 from lsm.mixers.registry import build_mixer
 
-CONFIG_KEY = "_extra_state"
-"""The entry of a state dict that carries the network's configuration, so that any file of weights describes itself."""
 
-
-def encode_config(config: LSMConfig) -> Tensor:
-    """Write a configuration as the bytes of its JSON, (n,) uint8: a tensor, so that every kind of file can hold it."""
-    return torch.tensor(list(json.dumps(config.to_dict()).encode()), dtype=torch.uint8, device="cpu")
-
-
-def decode_config(data: Tensor) -> dict[str, Any]:
-    """Read what `encode_config` wrote.
-
-    Raises:
-        ValueError: If it is not a JSON object.
-    """
-    values = json.loads(bytes(data.tolist()))
-    if not isinstance(values, dict):
-        raise ValueError("The configuration in the weights is not a JSON object.")
-    return values
-
-
-class LSM(nn.Module):
+class LSM(Network):
     """Single-image super-resolution, or restoration at r = 1: (B, 3, H, W) in [0, 1] → (B, 3, rH, rW), any H, W ≥ 1.
 
     Args:
         config: The architecture and what it computes.
     """
+
+    config: LSMConfig
 
     def __init__(self, config: LSMConfig) -> None:
         super().__init__()
@@ -64,39 +42,6 @@ class LSM(nn.Module):
         elif config.init == "identity":
             self._init_identity()
 
-    mean: Tensor
-
-    def _init_identity(self) -> None:
-        """Let what is added to the input start at zero."""
-        last = [module for module in self.upsampler if isinstance(module, nn.Conv2d)][-1]
-        assert last.bias is not None
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
-    def _init_bilinear(self) -> None:
-        """Carry the image itself in the first channels past the body, which starts weak, to a bilinear upsampler."""
-        assert isinstance(self.upsampler, PixelShuffleDirect) and self.shallow.bias is not None
-        channels = self.config.in_chans
-        with torch.no_grad():
-            self.shallow.weight[:channels] = 0
-            self.shallow.bias[:channels] = 0
-            self.shallow.weight[range(channels), range(channels), 1, 1] = 1
-            self.conv.weight.mul_(0.1)
-        self.upsampler.init_bilinear(self.config.upscale)
-
-    def reset_buffers(self) -> LSM:
-        """Fill the buffers that no file holds, e.g. after `to_empty`; return the network itself."""
-        with torch.no_grad():
-            self.mean.copy_(torch.tensor(self.config.rgb_mean).view_as(self.mean))
-        return self
-
-    def get_extra_state(self) -> Tensor:
-        """Let the state dict carry the configuration."""
-        return encode_config(self.config)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Ignore a configuration that is loaded: this network is built, and the shapes are checked by name."""
-
     def forward_features(self, image: Tensor) -> Tensor:
         """Compute deep features of a normalised image: (B, 3, H, W) → (B, C, H, W); unshuffled, (B, 3u², H, W)."""
         shallow = self.shallow(image)
@@ -106,64 +51,12 @@ class LSM(nn.Module):
             tokens = group(tokens, size)
         return self.conv(to_image(self.norm_out(tokens), size)) + shallow
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Upscale images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
-        normalised = (image - self.mean) * self.config.img_range
-        if self.config.upscale == 1:
-            return image + self._correction(normalised) / self.config.img_range
-        return self.upsampler(self.forward_features(normalised)) / self.config.img_range + self.mean
-
-    def _correction(self, image: Tensor) -> Tensor:
-        """Compute what restores a normalised image (B, 3, H, W) when it is added to it."""
-        size = (image.shape[2], image.shape[3])
-        return self.unshuffle.crop(self.upsampler(self.forward_features(self.unshuffle(image))), size)
-
     def checkpoint_blocks(self, enabled: bool = True) -> LSM:
-        """Keep only the blocks' inputs for the gradient, and compute each block again on the way back.
-
-        Gradients are the same, random drawings included; a step takes less memory and about a third more time.
-
-        Args:
-            enabled: False keeps everything again.
-
-        Returns:
-            The network itself.
-        """
+        """Keep only the blocks' inputs for the gradient, see `Network.checkpoint_blocks`."""
         for module in self.modules():
             if isinstance(module, ResidualGroup):
                 module.checkpointing = enabled
         return self
-
-    def sample_categories(self, enabled: bool = True, generator: torch.Generator | None = None) -> LSM:
-        """Draw the categories in eval mode too, instead of taking the most similar prototype.
-
-        Args:
-            enabled: False goes back to the arg max.
-            generator: Where the noise comes from; torch's global one by default.
-
-        Returns:
-            The network itself.
-        """
-        for module in self.modules():
-            if isinstance(module, ModulatedLRU):
-                module.sampling, module.generator = enabled, generator
-        return self
-
-
-def create_model(variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any) -> LSM:
-    """Build a network with random weights, in training mode.
-
-    Args:
-        variant: A preset: "tiny", "light", "s" or "base".
-        scale: r: 2, 3 or 4; 8 for presets with the classical upsampler; 1 with a `task` of restoration.
-        recurrence: "paper"; "official" for what the published implementation computes; or "gated", see
-            `lsm.mixers.recurrence.RECURRENCES`. A mapping gives details, `{"mode": "gated", "scan_order": "hilbert"}`.
-        **overrides: Any other field of `LSMConfig`, e.g. `embed_dim=32`.
-
-    Raises:
-        OptionError: On an unknown preset or option, or a value that no network can be built with.
-    """
-    return LSM(preset_config(variant, scale, recurrence, **overrides))
 
 
 def _build_groups(config: LSMConfig) -> list[ResidualGroup]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lsm.arch.config import LSMConfig, Recurrence, RecurrenceConfig
+from lsm.arch.convolutional_config import ConvolutionalConfig
 from lsm.errors import OptionError, unknown_name
 
 _CLASSICAL = {"embed_dim": 180, "num_heads": 5, "mlp_ratio": 2.0, "d_state": 32, "upsampler": "classical"}
@@ -27,7 +28,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset_config(variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any) -> LSMConfig:
+CONVOLUTIONAL: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "nano": {"embed_dim": 16, "blocks": 6, "context_after": (3,), "context_dim": 16, "d_state": 4},
+}
+"""The convolutional networks with context blocks, as differences from the defaults of `ConvolutionalConfig`."""
+
+VARIANTS = (*PRESETS, *CONVOLUTIONAL)
+"""The names of all presets."""
+
+
+def preset_config(
+    variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any
+) -> LSMConfig | ConvolutionalConfig:
     """Return the configuration of a preset.
 
     Args:
@@ -40,8 +53,11 @@ def preset_config(variant: str, scale: int = 4, recurrence: Recurrence = "paper"
     Raises:
         OptionError: On an unknown preset or field, or a value that no network can be built with.
     """
-    if not isinstance(variant, str) or variant not in PRESETS:
-        raise OptionError(unknown_name("variant of LSM", variant, PRESETS))
+    if not isinstance(variant, str) or variant not in VARIANTS:
+        raise OptionError(unknown_name("variant of LSM", variant, VARIANTS))
+    if variant in CONVOLUTIONAL:
+        preset = CONVOLUTIONAL[variant]
+        return ConvolutionalConfig.from_dict({**preset, "upscale": scale, "recurrence": recurrence, **overrides})
     preset = PRESETS[variant]
     parsed = RecurrenceConfig.parse(recurrence, preset.get("recurrence"))
     return LSMConfig.from_dict({**preset, "upscale": scale, "recurrence": parsed, **overrides})

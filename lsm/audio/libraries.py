@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from lsm.errors import InputError
+from lsm.version import install_command
 
 EXTRAS = {"soundfile": "audio", "soxr": "audio", "pystoi": "audio", "pesq": "pesq"}
 """The extra of the package that brings each library."""
@@ -24,6 +25,4 @@ def load_library(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         compiler = ", which needs a C compiler" if name == "pesq" else ""
-        raise InputError(
-            f'The package {name} is not installed: pip install "lsm-sr[{EXTRAS[name]}]"{compiler}.'
-        ) from error
+        raise InputError(f"The package {name} is not installed: {install_command(EXTRAS[name])}{compiler}.") from error

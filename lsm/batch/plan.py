@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsm.errors import InputError, OptionError
-from lsm.image.encode import EXTENSIONS, format_of
+from lsm.image.formats import EXTENSIONS, format_of
 from lsm.image.io import has_alpha, is_image_name, printable
 from lsm.image.remote import AnyPath, RemotePath, any_path, exists
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 from lsm.batch.plan import Job
 from lsm.errors import CheckpointError, InputError, LSMError, one_line
-from lsm.image.encode import check_fits, format_of
+from lsm.image.encode import check_fits
+from lsm.image.formats import format_of
 from lsm.image.io import MAX_PIXELS, printable, read_image, write_image
-from lsm.image.metadata import with_processing_note
 from lsm.image.pixels import ImageData
 from lsm.image.remote import exists
 from lsm.inference.upscaler import Upscaler
@@ -152,7 +152,7 @@ class _Run:
     def _write(self, job: Job, result: ImageData, start: float) -> str:
         """Write one result and return a line that says so; in the writing thread."""
         if self.note:
-            result = result.with_exif(with_processing_note(result.exif, self.note))
+            result = result.with_metadata(result.metadata.with_note(self.note))
         write_image(job.target, result, job.replace)
         height, width = result.pixels.shape[:2]
         return f"{printable(job.target)}  {width}×{height}, {time.monotonic() - start:.1f} s"

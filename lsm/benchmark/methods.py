@@ -20,6 +20,7 @@ from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.inference.device import pick_device
 from lsm.inference.upscaler import Upscaler
 from lsm.profiling.complexity import complexity
+from lsm.version import install_command
 from lsm.weights import load_model
 from lsm.weights.identity import state_hash
 from lsm.weights.resolve import embedded_scales
@@ -195,7 +196,7 @@ def _load_network(source: str, settings: Settings) -> tuple[nn.Module, str]:
             import spandrel
         except ImportError:
             raise CheckpointError(
-                f"{error} Networks of other kinds are read by the library spandrel: pip install 'lsm-sr[compare]'."
+                f"{error} Networks of other kinds are read by the library spandrel: {install_command('compare')}."
             ) from error
         try:
             descriptor = spandrel.ModelLoader(device="cpu").load_from_file(source)

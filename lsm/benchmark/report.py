@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lsm.benchmark import plots
+from lsm.benchmark import conditions, plots
 from lsm.benchmark.html import page
 from lsm.benchmark.published import Published
 from lsm.benchmark.results import Results, write_csv, write_json, write_text
 from lsm.benchmark.tables import markdown
+from lsm.version import install_command
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,13 @@ def write_report(results: Results, rows: Sequence[Published], folder: Path) -> l
         figures = plots.draw(results, rows)
     except ImportError:
         figures = {}
-        log.warning("Plots are left out, since matplotlib is not installed: pip install 'lsm-sr[report]'.")
+        log.warning("Plots are left out, since matplotlib is not installed: %s.", install_command("report"))
     for title, svg in figures.items():
         name = re.sub(r"[^a-z0-9]+", "_", title.lower().replace("×", "x").replace(" against", "")).strip("_")
         files.append(folder / f"{name}.svg")
         write_text(files[-1], svg)
+    if results.settings.get("family") == "real-sr":
+        files.append(folder / "conditions.md")
+        write_text(files[-1], conditions.markdown(results.rows))
     write_text(files[3], page(results, rows, folder / "crops", figures))
     return files

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from lsm.benchmark.evaluate import ImageTask, evaluate
 from lsm.benchmark.journal import Journal
@@ -14,10 +12,8 @@ from lsm.benchmark.methods import Method, parse_methods
 from lsm.benchmark.processes import Rank, run_all
 from lsm.benchmark.results import ImageResult, Results
 from lsm.benchmark.settings import BenchmarkOptions, Settings
-from lsm.benchmark.tasks import find_sets, list_tasks
-from lsm.data.datasets import ImageSet
+from lsm.benchmark.tasks import describe_set, find_sets, list_tasks
 from lsm.inference.device import pick_device
-from lsm.metrics import PROTOCOL
 from lsm.profiling.environment import describe_environment
 
 log = logging.getLogger(__name__)
@@ -53,11 +49,11 @@ def run(options: BenchmarkOptions, rank: Rank | None = None, progress: Progress 
     by_key = {row.key: row for row in rank.gather(rows)}
     return Results(
         protocol=settings.protocol,
-        protocol_text=PROTOCOL,
+        protocol_text=settings.protocol_text,
         settings=dataclasses.asdict(options.settings) | {"limit": options.limit},
         environment=describe_environment(pick_device(settings.device), evaluate.__module__),
         methods=tuple(info for _, info in methods),
-        sets=tuple(_describe(image_set, tasks) for image_set in sets),
+        sets=tuple(describe_set(image_set, tasks) for image_set in sets),
         rows=tuple(_rename(by_key[task.key], task) for task in tasks),
     )
 
@@ -84,16 +80,3 @@ def _measure(
 def _rename(row: ImageResult, task: ImageTask) -> ImageResult:
     """Return a row with the names of this run: the same network may have had another label before."""
     return dataclasses.replace(row, model=task.label, image_set=task.image_set, image=task.pair.name)
-
-
-def _describe(image_set: ImageSet, tasks: Sequence[ImageTask]) -> dict[str, Any]:
-    """Describe a set: how many images, which bytes, and where LR came from."""
-    hashes = {task.pair: task.data for task in tasks if task.image_set == image_set.name}
-    digest = hashlib.sha256("".join(hashes[pair] for pair in image_set.pairs if pair in hashes).encode())
-    return {
-        "name": image_set.name,
-        "scale": image_set.scale,
-        "images": len(image_set.pairs),
-        "sha256": digest.hexdigest(),
-        "lr": "files" if image_set.lr_folder else "MATLAB bicubic",
-    }

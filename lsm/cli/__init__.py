@@ -89,6 +89,7 @@ from lsm.cli import doctor as _doctor  # noqa: E402
 from lsm.cli import export as _export  # noqa: E402
 from lsm.cli import mixers as _mixers  # noqa: E402
 from lsm.cli import models as _models  # noqa: E402
+from lsm.cli import options as _options  # noqa: E402
 from lsm.cli import restore as _restore  # noqa: E402
 from lsm.cli import training as _training  # noqa: E402
 from lsm.cli import upscale as _upscale  # noqa: E402
@@ -103,6 +104,7 @@ _GROUPS = (
     _benchmark,
     _data,
     _training,
+    _options,
     _denoise,
     _export,
     _demo,

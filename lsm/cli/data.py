@@ -86,6 +86,9 @@ def prepare(
         typer.Option("--sub-overlap", "--sub_overlap", help="Or what they share: the size less the step."),
     ] = None,
     template: Annotated[str, typer.Option("--template", help="Names of LR files.")] = "{}x{scale}",
+    real_sr: Annotated[
+        bool, typer.Option("--real-sr", "--real_sr", help="Also make LR as real images are: the test real-sr-y.")
+    ] = False,
     lmdb: Annotated[bool, typer.Option("--lmdb", help="Also make LMDBs as BasicSR reads them.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared in another way.")] = False,
     jobs: Jobs = _CORES,
@@ -94,6 +97,7 @@ def prepare(
     from lsm.data.datasets import parse_scales
     from lsm.data.prepare import PrepareOptions
     from lsm.data.prepare import prepare as run
+    from lsm.data.real_sr import CONDITIONS
 
     if sub_step is not None and sub_overlap is not None:
         raise OptionError("Give --sub-step or --sub-overlap, not both: the one follows from the other.")
@@ -101,12 +105,18 @@ def prepare(
         raise OptionError("--sub-step and --sub-overlap need --sub-size.")
     if sub_overlap is not None:
         sub_step = sub_size - sub_overlap
-    recipe = PrepareOptions(
-        tuple(parse_scales(scales)), sub_size, sub_size // 2 if sub_step is None else sub_step, template
-    )
+    step = sub_size // 2 if sub_step is None else sub_step
+    recipe = PrepareOptions(tuple(parse_scales(scales)), sub_size, step, template, real_sr)
     with _bar("images") as advance:
         prepared = run(source, output, recipe, jobs, overwrite, advance)
     folders = ["HR", *(f"LR_bicubic/X{scale}" for scale in recipe.scales)]
+    if real_sr:
+        folders += [
+            f"{condition.folder}/X{scale}"
+            for condition in CONDITIONS
+            for scale in recipe.scales
+            if not condition.is_clean
+        ]
     folders += [f"{folder}_sub" for folder in folders] if sub_size else []
     for folder in folders:
         typer.echo(_side_files(output, folder, prepared, lmdb))

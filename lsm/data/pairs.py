@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lsm.errors import InputError
-from lsm.image.encode import EXTENSIONS
+from lsm.image.formats import EXTENSIONS
 from lsm.image.io import read_rgb
 from lsm.image.resize import imresize
 

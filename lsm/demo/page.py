@@ -12,7 +12,7 @@ import gradio as gr
 from lsm.demo.visits import Visits
 from lsm.demo.work import Choice, upscale_upload
 from lsm.errors import InputError, LSMError
-from lsm.image.encode import EXTENSIONS
+from lsm.image.formats import EXTENSIONS
 from lsm.inference.device import PRECISIONS
 from lsm.inference.options import Precision
 

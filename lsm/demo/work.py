@@ -13,6 +13,7 @@ from lsm.batch.plan import Naming, plan
 from lsm.batch.run import Callbacks, upscale_files
 from lsm.errors import InputError
 from lsm.image.io import MAX_PIXELS, read_image, write_image
+from lsm.image.metadata import Metadata
 from lsm.image.pixels import ImageData, to_depth
 from lsm.image.resample import resized
 from lsm.inference.networks import open_network
@@ -116,7 +117,8 @@ def write_previews(source: Path, result: Path, folder: Path) -> tuple[Path, Path
     size = max(1, round(height * shrink)), max(1, round(width * shrink))
     paths = folder / "bicubic.preview.png", folder / "lsm.preview.png"
     for image, path in zip((read_image(source, max_pixels=2**62), large), paths, strict=True):
-        write_image(path, ImageData(_at_size(image.pixels, *size), image.icc_profile))
+        metadata = Metadata(icc_profile=image.metadata.icc_profile)
+        write_image(path, ImageData(_at_size(image.pixels, *size), metadata))
     return paths
 
 

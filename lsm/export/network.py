@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from lsm.arch import LSM
+from lsm.arch import Network
 from lsm.arch.pixel_unshuffle import PixelUnshuffle
 from lsm.errors import OptionError
 from lsm.export.pixel_unshuffle import DynamicPixelUnshuffle
@@ -23,7 +23,7 @@ of all images."""
 EXPORTED_MIXERS = ("cml", "attention")
 
 
-def exportable(model: LSM, precision: str = "fp32") -> LSM:
+def exportable(model: Network, precision: str = "fp32") -> Network:
     """Copy a network into one that can be exported, in eval mode on the CPU.
 
     Networks with the `official` recurrence draw categories at random; the copy takes the most probable ones, so that a
@@ -58,7 +58,7 @@ def exportable(model: LSM, precision: str = "fp32") -> LSM:
     return twin
 
 
-def trace(model: LSM) -> ExportedProgram:
+def trace(model: Network) -> ExportedProgram:
     """Trace an exportable network with `torch.export`: (1, 3, H, W) → (1, 3, rH, rW), H and W dynamic, at least 2.
 
     The scan is in it as `lsm::linear_scan`, by the backend "blocked", which runs wherever torch does.

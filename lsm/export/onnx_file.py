@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lsm.arch import LSM
+from lsm.arch import Network
 from lsm.errors import CheckpointError, needs_extra
 from lsm.export.halves import store_halves
 from lsm.export.network import exportable, trace
@@ -51,7 +51,7 @@ class OnnxReport:
 
 
 def export_onnx(
-    model: LSM,
+    model: Network,
     path: str | Path,
     precision: str = "fp32",
     about: Mapping[str, str] | None = None,
@@ -99,7 +99,7 @@ def export_onnx(
     return OnnxReport(path, len(content), metadata, differences)
 
 
-def to_onnx(model: LSM, precision: str = "fp32") -> Any:
+def to_onnx(model: Network, precision: str = "fp32") -> Any:
     """Turn an exportable network into an `onnx_ir.Model` of standard operators.
 
     Raises:
@@ -133,7 +133,7 @@ def to_onnx(model: LSM, precision: str = "fp32") -> Any:
     return graph
 
 
-def describe(model: LSM, precision: str, twin: LSM, about: Mapping[str, str]) -> dict[str, str]:
+def describe(model: Network, precision: str, twin: Network, about: Mapping[str, str]) -> dict[str, str]:
     """Say what a program needs to know of the network, as the file's metadata.
 
     Args:

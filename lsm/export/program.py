@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from lsm.arch import LSM
+from lsm.arch import Network
 from lsm.export.network import exportable, trace
 from lsm.files import atomic_file
 
 
-def export_program(model: LSM, path: str | Path, about: Mapping[str, str] | None = None) -> int:
+def export_program(model: Network, path: str | Path, about: Mapping[str, str] | None = None) -> int:
     """Write a network with `torch.export.save`: (1, 3, H, W) in [0, 1] → (1, 3, rH, rW), H and W at least 2.
 
     `torch.export.load` reads it after `import lsm.scan`, which registers the operator of the scan; `.module()` of the

@@ -1,63 +1,30 @@
-"""`ImageData` → bytes of a file, in the format that a name's extension says."""
+"""`ImageData` → bytes of a file, and the names of what its format could not hold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
-from lsm.errors import InputError, OptionError, unknown_name
-from lsm.image.metadata import KEPT_TAGS, fitting_profile
-from lsm.image.pixels import ImageData, to_depth
+from lsm.errors import InputError
+from lsm.image.exif import block_to_write
+from lsm.image.formats import BMP, JPEG, PNG, TIFF, WEBP, Format
+from lsm.image.jpeg import iptc_segment
+from lsm.image.metadata import fitting_profile, not_held
+from lsm.image.pixels import SUBSAMPLINGS, ImageData, to_depth
+from lsm.image.png import AfterHead, chunks_to_write
 from lsm.image.png16 import write_png16
-from lsm.image.remote import RemotePath
+from lsm.image.tiff_write import write_tiff
 
-
-@dataclass(frozen=True)
-class Format:
-    """What a file format can hold.
-
-    Attributes:
-        name: Pillow's name of it.
-        longest_side: In pixels.
-        sixteen_bits: Whether it holds 16 bits a sample.
-        channels: The numbers of channels that it holds.
-    """
-
-    name: str
-    longest_side: int
-    sixteen_bits: bool
-    channels: tuple[int, ...]
-
-    @property
-    def alpha(self) -> bool:
-        """Whether it holds alpha."""
-        return 4 in self.channels
-
-
-PNG = Format("PNG", 2**31 - 1, True, (1, 2, 3, 4))
-JPEG = Format("JPEG", 65500, False, (1, 3))
-WEBP = Format("WEBP", 16383, False, (3, 4))
-TIFF = Format("TIFF", 2**31 - 1, True, (1, 2, 3, 4))
-BMP = Format("BMP", 2**31 - 1, False, (1, 3, 4))
-EXTENSIONS = {
-    ".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".jpe": JPEG, ".webp": WEBP, ".tif": TIFF, ".tiff": TIFF, ".bmp": BMP,
-}  # fmt: skip
-QUALITY = 95  # of lossy files; chroma is kept at full resolution in JPEG, which halving would blur
-
-
-def format_of(path: Path | RemotePath) -> Format:
-    """Give the format that a name's extension asks for.
-
-    Raises:
-        OptionError: On an extension of none of the formats.
-    """
-    if path.suffix.lower() not in EXTENSIONS:
-        raise OptionError(unknown_name("image extension", path.suffix, EXTENSIONS))
-    return EXTENSIONS[path.suffix.lower()]
+QUALITY = 95
+"""Of lossy files made from lossless ones; JPEG's chroma is then kept at full resolution, which halving would blur."""
+LOWEST_QUALITY = 75
+"""That results take over from their inputs: below, the blocks of the compression would outweigh what was upscaled."""
+_MOST_BYTES = 65533  # of a JPEG's segment
 
 
 def check_fits(form: Format, height: int, width: int, has_alpha: bool) -> None:
@@ -68,82 +35,138 @@ def check_fits(form: Format, height: int, width: int, has_alpha: bool) -> None:
     """
     if max(height, width) > form.longest_side:
         raise InputError(
-            f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; use --ext png."
+            f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; write PNG."
         )
     if has_alpha and not form.alpha:
-        raise InputError(f"{form.name} holds no transparency; use --ext png, or --alpha drop.")
+        raise InputError(f"{form.name} holds no transparency; use `ext` png, or `alpha` drop.")
 
 
-def encode(image: ImageData, form: Format, file: BinaryIO) -> None:
-    """Write an image. 16 bits are rounded to 8, and grey becomes RGB, only where the format holds nothing else.
+def encode(image: ImageData, form: Format, file: BinaryIO) -> list[str]:
+    """Write an image. Floats and 16 bits are rounded, and grey becomes RGB, only where the format holds nothing else.
 
     Args:
         image: What to write.
         form: The format.
         file: Opened for writing and reading bytes, and seekable.
 
+    Returns:
+        A line on what the format cannot hold; none if nothing is lost.
+
     Raises:
         InputError: If the format cannot hold the size or the transparency.
         OSError: If the disk is full, and the like.
     """
+    fitted, lost = _fitted(image, form)
+    metadata, pixels = fitted.metadata, fitted.pixels
+    exif = None
+    if "exif" in form.metadata:
+        # The resolution stands in EXIF too, where readers look first, and in WebP it has no other place.
+        block = metadata.exif or metadata.note
+        exif = block_to_write(metadata.exif, metadata.note, metadata.dpi if block or form is WEBP else None)
+    if form is TIFF:
+        write_tiff(file, [fitted])
+    elif form is PNG:
+        listed = chunks_to_write(metadata, metadata.icc_profile, exif)
+        if pixels.dtype == np.uint16:
+            write_png16(file, pixels, listed)
+        else:
+            _pillow(pixels).save(cast(BinaryIO, AfterHead(file, listed)), "PNG")
+    elif form is BMP:
+        _write_bmp(file, fitted)
+    else:
+        options, too_long = (_jpeg_options if form is JPEG else _webp_options)(fitted, exif)
+        lost += too_long
+        _pillow(pixels).save(file, form.name, **options)
+    return [f"{form.name} cannot hold: {', '.join(lost)}."] if lost else []
+
+
+def encode_pages(images: Iterable[ImageData], file: BinaryIO, pages: int) -> list[str]:
+    """Write images as the pages of a TIFF, each as it comes; see `encode`."""
+    lines: dict[str, None] = {}
+
+    def fitted() -> Iterable[ImageData]:
+        for image in images:
+            page, lost = _fitted(image, TIFF)
+            lines.update(dict.fromkeys(lost))
+            yield page
+
+    write_tiff(file, fitted(), pages)
+    return [f"TIFF cannot hold: {', '.join(lines)}."] if lines else []
+
+
+def _fitted(image: ImageData, form: Format) -> tuple[ImageData, list[str]]:
+    """Convert an image to what a format holds, and name what it does not hold."""
     height, width, channels = image.pixels.shape
     check_fits(form, height, width, image.has_alpha)
-    pixels = image.pixels if form.sixteen_bits else to_depth(image.pixels, np.dtype(np.uint8))
+    lost = not_held(image.metadata, form)
+    pixels = image.pixels
+    if pixels.dtype == np.float32 and not form.floats:
+        lost.append("floats")
+        pixels = to_depth(pixels, np.dtype(np.uint16 if form.sixteen_bits else np.uint8))
+    elif pixels.dtype == np.uint16 and not form.sixteen_bits:
+        lost.append("16 bits a sample")
+        pixels = to_depth(pixels, np.dtype(np.uint8))
     if channels not in form.channels:  # grey, with or without alpha, in a format of colours
         pixels = np.concatenate([pixels[..., :1]] * 3 + [pixels[..., 1:]], axis=2)
-    profile = fitting_profile(image.icc_profile, pixels.shape[2])
-    if form is TIFF:
-        _write_tiff(file, pixels, profile, image.exif)
-    elif pixels.dtype == np.uint16:
-        write_png16(file, pixels, profile, image.exif)
-    elif form is BMP and pixels.shape[2] == 4:
-        _write_bmp_with_alpha(file, pixels)
-    else:
-        pillow = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        pillow.save(file, form.name, **_save_options(image, form, profile))
+    profile = fitting_profile(image.metadata.icc_profile, pixels.shape[2])
+    return replace(image, pixels=pixels, metadata=replace(image.metadata, icc_profile=profile)), lost
 
 
-def _save_options(image: ImageData, form: Format, profile: bytes | None) -> dict[str, Any]:
-    """Give Pillow's options for an 8-bit file."""
-    options: dict[str, Any] = {}
-    if form is not BMP:
-        options |= {"icc_profile": profile} if profile else {}
-        options |= {"exif": b"Exif\0\0" + image.exif} if image.exif else {}
-    if form is JPEG:
-        options |= {"quality": QUALITY, "subsampling": 0}
-    elif form is WEBP:
+def _pillow(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _quality(image: ImageData) -> int:
+    """Return the quality of a lossy file: what is asked for, else the input's, within reason."""
+    compression = image.compression
+    if compression.quality is None:
+        return QUALITY
+    return max(compression.quality, LOWEST_QUALITY) if compression.estimated else compression.quality
+
+
+def _jpeg_options(image: ImageData, exif: bytes | None) -> tuple[dict[str, Any], list[str]]:
+    """Return Pillow's options for a JPEG, and the names of what is too long for its segments."""
+    metadata, compression = image.metadata, image.compression
+    options: dict[str, Any] = {
+        "quality": _quality(image),
+        "subsampling": SUBSAMPLINGS.index(compression.subsampling or SUBSAMPLINGS[0]),
+        "icc_profile": metadata.icc_profile,
+        "dpi": tuple(round(min(dpi, 65535)) for dpi in metadata.dpi) if metadata.dpi else None,
+        "extra": iptc_segment(metadata.iptc) if metadata.iptc else b"",
+    }
+    lost = ["IPTC of more than 64 kB"] if metadata.iptc and not options["extra"] else []
+    blocks = {"exif": b"Exif\0\0" + exif if exif else None, "xmp": metadata.xmp, "comment": metadata.comment}
+    for name, block in blocks.items():
+        if block and len(block) + (29 if name == "xmp" else 0) > _MOST_BYTES:
+            lost.append(f"{name.upper()} of more than 64 kB")
+        elif block:
+            options[name] = block
+    return {name: value for name, value in options.items() if value not in (None, b"")}, lost
+
+
+def _webp_options(image: ImageData, exif: bytes | None) -> tuple[dict[str, Any], list[str]]:
+    """Return Pillow's options for a WebP."""
+    lossless = image.compression.lossless
+    options: dict[str, Any] = {
         # `exact` keeps the colours under transparent pixels; of a lossless file, quality is the effort.
-        options |= {"lossless": image.lossless, "quality": 50 if image.lossless else QUALITY, "exact": True}
-    return options
+        **{"lossless": lossless, "quality": 50 if lossless else _quality(image), "exact": True},
+        "icc_profile": image.metadata.icc_profile,
+        "exif": b"Exif\0\0" + exif if exif else None,
+        "xmp": image.metadata.xmp,
+    }
+    return {name: value for name, value in options.items() if value is not None}, []
 
 
-def _write_tiff(file: BinaryIO, pixels: np.ndarray, profile: bytes | None, exif: bytes | None) -> None:
-    """Write (H, W, C) integers as TIFF. Of EXIF it keeps the plain texts; no library packs a camera's block too."""
-    import tifffile
-
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    texts = {tag: block[tag].encode("ascii", "replace") for tag in KEPT_TAGS if isinstance(block.get(tag), str)}
-    channels = pixels.shape[2]
-    tifffile.imwrite(
-        file,
-        pixels[..., 0] if channels == 1 else pixels,
-        photometric="rgb" if channels >= 3 else "minisblack",
-        planarconfig="contig" if channels > 1 else None,
-        extrasamples=["unassalpha"] if channels in (2, 4) else None,
-        compression="zlib",
-        rowsperstrip=64,
-        iccprofile=profile,
-        metadata=None,
-        software=False,
-        extratags=[(tag, "s", 0, text, True) for tag, text in texts.items()],
-    )
-
-
-def _write_bmp_with_alpha(file: BinaryIO, pixels: np.ndarray) -> None:
-    """Write a 32-bit BMP with masks; Pillow would drop the alpha."""
+def _write_bmp(file: BinaryIO, image: ImageData) -> None:
+    """Write a BMP; one with alpha by OpenCV, as Pillow would drop the alpha."""
+    pixels, dpi = image.pixels, image.metadata.dpi
+    if pixels.shape[2] != 4:
+        _pillow(pixels).save(file, "BMP", **({"dpi": dpi} if dpi else {}))
+        return
     import cv2
 
     _, data = cv2.imencode(".bmp", np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]))
-    file.write(data.tobytes())
+    content = bytearray(data.tobytes())
+    if dpi:
+        struct.pack_into("<ii", content, 38, *(round(value / 0.0254) for value in dpi))  # pixels a metre
+    file.write(content)

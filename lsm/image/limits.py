@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -18,24 +19,39 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """Refuse an image with more pixels than allowed.
 
     Raises:
-        InputError: With the option that raises the limit.
+        InputError: With both numbers.
     """
     if width * height > max_pixels:
         raise InputError(
             f"{width}×{height} is {width * height / 1e6:.0f} megapixels, more than the limit of {max_pixels / 1e6:.0f} "
-            f"that guards against decompression bombs; raise it (--max-megapixels) if the file is trusted."
+            f"that guards against decompression bombs; raise `max_pixels` if the file is trusted."
         )
 
 
-def check_scans(jpeg: bytes) -> None:
+def check_scans(scans: int) -> None:
     """Refuse a JPEG with so many scans that decoding would take hours: each passes over the whole image anew.
 
     Raises:
         InputError: With the number found.
     """
-    scans = jpeg.count(b"\xff\xda")  # within a scan's data FF is always followed by 0
     if scans > MAX_SCANS:
         raise InputError(f"holds {scans} scans, more than the limit of {MAX_SCANS} that guards against bombs.")
+
+
+def check_icon(data: bytes, max_pixels: int) -> None:
+    """Refuse an icon one of whose images is larger than allowed; its directory may state other sizes than they have.
+
+    Raises:
+        InputError: See `check_size`.
+    """
+    (count,) = struct.unpack_from("<H", data, 4)
+    for number in range(count):
+        (start,) = struct.unpack_from("<I", data, 6 + 16 * number + 12)
+        if data[start : start + 8] == b"\x89PNG\r\n\x1a\n":
+            width, height = struct.unpack_from(">II", data, start + 16)
+        else:
+            width, height = (abs(side) for side in struct.unpack_from("<ii", data, start + 4))
+        check_size(width, height, max_pixels)
 
 
 def check_inflation(packed: bytes, compression: int, expected: int) -> None:

@@ -1,86 +1,91 @@
-"""EXIF blocks and colour profiles: what may be copied to an upscaled image, and what would be wrong on it."""
+"""What an image file says besides its pixels, and what of it a format cannot hold."""
 
 from __future__ import annotations
 
-import contextlib
+import struct
+from dataclasses import dataclass, replace
 
-import numpy as np
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
-ORIENTATION = 0x0112
-PROCESSING_SOFTWARE = 0x000B
-# Tags that stay true when the pixels change: what, where, when, by whom. Offsets, sizes, orientation, thumbnail do not.
-KEPT_TAGS = (PROCESSING_SOFTWARE, 0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
-EXIF_IFD, GPS_IFD = 0x8769, 0x8825
-STALE_IN_EXIF_IFD = (0xA002, 0xA003, 0xA005, 0x927C)  # size in pixels, offset, maker's note (which holds offsets)
+from lsm.image.formats import Format
+
 PROFILE_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+_SRGB_CHUNKS = {
+    b"sRGB": None,  # of any rendering intent
+    b"gAMA": (struct.pack(">I", 45455),),
+    b"cHRM": (struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),),
+    b"cICP": (bytes([1, 13, 0, 1]),),
+}
+"""Chunks that say what viewers assume of a file without any; nothing is lost with them."""
 
 
-def kept_exif(image: Image.Image) -> bytes | None:
-    """Collect the EXIF tags of an opened image that are still true of an upright, larger copy.
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of its image, as far as it is still true of an upright, larger copy.
 
-    Args:
-        image: Opened by Pillow, loaded or not.
-
-    Returns:
-        A block without the "Exif" prefix, or none if nothing is left or the block cannot be read.
+    Attributes:
+        icc_profile: Colour profile; of one that does not fit the channels nothing is written.
+        exif: EXIF block from its TIFF header on, without orientation, resolution and thumbnail.
+        xmp: XMP packet.
+        iptc: IPTC-IIM records.
+        dpi: Resolution in pixels an inch, across and down.
+        comment: A JPEG's or GIF's comment.
+        texts: A PNG's text chunks: kind (tEXt, zTXt, iTXt) and content.
+        colour_chunks: A PNG's chunks on colour (gAMA, cHRM, sRGB, cICP, mDCV, cLLI).
+        sample_range: The values for black and white that a TIFF of floats states.
+        note: The software and settings that made the pixels; written as EXIF's ProcessingSoftware.
     """
-    kept = Image.Exif()
-    # Damaged metadata is common, and no reason to refuse sound pixels.
-    with contextlib.suppress(Exception):
-        source = image.getexif()
-        for tag in KEPT_TAGS:
-            if tag in source:
-                kept[tag] = source[tag]
-        for ifd in (EXIF_IFD, GPS_IFD):
-            values = {tag: value for tag, value in source.get_ifd(ifd).items() if tag not in STALE_IN_EXIF_IFD}
-            if values:
-                kept.get_ifd(ifd).update(values)
-    return serialised(kept)
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    sample_range: tuple[float, float] | None = None
+    note: str | None = None
+
+    def with_note(self, note: str | None) -> Metadata:
+        """Return the same with a note on the software that made the pixels."""
+        return replace(self, note=note)
+
+    def with_dpi_scaled(self, factor: float) -> Metadata:
+        """Return the same with a resolution `factor` times as high, so that the size on paper stays."""
+        return self if self.dpi is None else replace(self, dpi=(self.dpi[0] * factor, self.dpi[1] * factor))
 
 
-def serialised(exif: Image.Exif) -> bytes | None:
-    """Give the bytes of a block from its TIFF header on, or none if it is empty or holds values of a wrong type."""
-    if not exif and not exif.get_ifd(EXIF_IFD) and not exif.get_ifd(GPS_IFD):
-        return None
-    with contextlib.suppress(Exception):  # as above: values that Pillow reads but cannot write
-        return exif.tobytes().removeprefix(b"Exif\0\0")
-    return None
-
-
-def with_processing_note(exif: bytes | None, note: str) -> bytes | None:
-    """Write into an EXIF block which software and settings made the pixels (tag ProcessingSoftware)."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
-    block[PROCESSING_SOFTWARE] = note
-    return serialised(block)
-
-
-def orientation(image: Image.Image) -> int:
-    """Give the EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
-    with contextlib.suppress(Exception):
-        value = image.getexif().get(ORIENTATION, 1)
-        return value if value in range(1, 9) else 1
-    return 1
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn stored pixels (H, W, C) as the EXIF orientation (1 to 8) says that they are to be seen."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+def not_held(metadata: Metadata, form: Format) -> list[str]:
+    """Return the names of what a format cannot hold of the metadata, for the user to read."""
+    names = {
+        "icc_profile": "colour profile",
+        "exif": "EXIF",
+        "xmp": "XMP",
+        "iptc": "IPTC",
+        "dpi": "resolution (dpi)",
+        "comment": "comment",
+    }
+    lost = [name for field, name in names.items() if field not in form.metadata and getattr(metadata, field)]
+    if metadata.texts and "texts" not in form.metadata:
+        keywords = sorted({content.partition(b"\0")[0].decode("latin-1") for _, content in metadata.texts})
+        lost.append(f"text {', '.join(keywords)}")
+    if "colour_chunks" not in form.metadata:
+        chunks = [kind.decode() for kind, content in metadata.colour_chunks if not _says_srgb(kind, content)]
+        lost += [f"colour chunk {', '.join(chunks)}"] if chunks and not metadata.icc_profile else []
+    return lost
 
 
 def fitting_profile(profile: bytes | None, channels: int) -> bytes | None:
-    """Give the profile if it describes pixels with that many channels, else none: a wrong one shifts every colour."""
+    """Return the profile if it describes pixels with that many channels, else none: a wrong one shifts every colour."""
     return profile if profile and profile[16:20] == PROFILE_SPACES[channels] else None
 
 
 def srgb_profile() -> bytes:
-    """Give an sRGB profile."""
+    """Return an sRGB profile."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _says_srgb(kind: bytes, content: bytes) -> bool:
+    values = _SRGB_CHUNKS.get(kind, ())
+    return values is None or content in values

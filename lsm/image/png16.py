@@ -8,46 +8,41 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
+
+from lsm.image.png import Chunk, write_chunk
 
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 PAETH = 4
 BAND_BYTES = 1 << 24  # filtered at a time, so that memory does not grow with the image
 
 
-def write_png16(file: BinaryIO, pixels: np.ndarray, icc_profile: bytes | None, exif: bytes | None) -> None:
+def write_png16(file: BinaryIO, pixels: np.ndarray, listed: Iterable[Chunk] = ()) -> None:
     """Write a 16-bit PNG.
 
     Args:
         file: Opened for writing bytes.
         pixels: (H, W, C) uint16 with 1-4 channels: grey, grey and alpha, RGB, RGBA.
-        icc_profile: Colour profile to embed.
-        exif: EXIF block to embed, from its TIFF header on.
+        listed: Chunks to write between the head and the pixels.
     """
     height, width, channels = pixels.shape
     file.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, COLOUR_TYPES[channels], 0, 0, 0))
-    if icc_profile:
-        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile))
-    if exif:
-        _chunk(file, b"eXIf", exif)
+    write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, COLOUR_TYPES[channels], 0, 0, 0))
+    for kind, content in listed:
+        write_chunk(file, kind, content)
     packer = zlib.compressobj(level=6, strategy=zlib.Z_FILTERED)
     for band in _filtered(pixels):
         if packed := packer.compress(band):
-            _chunk(file, b"IDAT", packed)
-    _chunk(file, b"IDAT", packer.flush())
-    _chunk(file, b"IEND", b"")
-
-
-def _chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:
-    file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+            write_chunk(file, b"IDAT", packed)
+    write_chunk(file, b"IDAT", packer.flush())
+    write_chunk(file, b"IEND", b"")
 
 
 def _filtered(pixels: np.ndarray) -> Iterator[bytes]:
-    """Give the scan lines in bands, each line as its filter's number and its bytes minus their Paeth prediction."""
+    """Yield the scan lines in bands, each line as its filter's number and its bytes minus their Paeth prediction."""
     height, width, channels = pixels.shape
     step, line = 2 * channels, 2 * channels * width
     rows = max(1, BAND_BYTES // line)

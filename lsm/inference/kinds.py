@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ from torch.nn import functional
 from lsm.errors import InputError, LSMError
 from lsm.image.io import read_image, write_image
 from lsm.image.pixels import ImageData, to_depth
+from lsm.image.remote import RemotePath
+
+AnyName = str | os.PathLike[str] | RemotePath
+"""Files, by path or URL."""
 
 ACCEPTED = (
     "a path or URL, the bytes of an image file or a file opened for reading bytes, an array (H, W) or (H, W, 1 to 4) "
@@ -42,6 +47,11 @@ def from_array(array: np.ndarray) -> ImageData:
         InputError: If it is of another shape or type.
     """
     return ImageData(array[..., None] if array.ndim == 2 else array)
+
+
+def is_name(image: object) -> bool:
+    """Return whether this is a path or a URL."""
+    return isinstance(image, str | os.PathLike | RemotePath)
 
 
 def drop_axis(pixels: np.ndarray) -> np.ndarray:

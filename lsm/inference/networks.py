@@ -11,19 +11,22 @@ from lsm.weights.load import Network, load_model
 from lsm.weights.resolve import Source, resolve
 
 
-def open_network(source: Source | str | Path, task: str | None = None) -> Network | OnnxNetwork:
+def open_network(
+    source: Source | str | Path, task: str | None = None, scale: float | None = None
+) -> Network | OnnxNetwork:
     """Open a network.
 
     Args:
         source: What `resolve` returned; or a name or file for it. A file may be one that `lsm export onnx` wrote.
         task: What it is wanted for, one of `lsm.arch.config.TASKS`; anything by default.
+        scale: The scale wanted, for a name that does not say it.
 
     Raises:
         CheckpointError: If it cannot be read.
         OptionError: If it needs a package that is not installed, or is for another task.
     """
     if not isinstance(source, Source):
-        source = resolve(source)
+        source = resolve(source, scale)
     network: Network | OnnxNetwork
     if Path(source.name).suffix.lower() == ".onnx":
         network = OnnxNetwork(source.fetch())

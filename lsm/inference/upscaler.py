@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, overload
@@ -15,9 +14,7 @@ from torch import Tensor, nn
 
 from lsm.errors import CheckpointError, InputError
 from lsm.image import resample as resampling
-from lsm.image.io import read_image
 from lsm.image.pixels import ImageData, from_tensor, to_tensor
-from lsm.image.remote import RemotePath
 from lsm.inference import kinds
 from lsm.inference.device import check_precision, fix_seed, pick_device, set_precision
 from lsm.inference.ensemble import self_ensemble
@@ -25,7 +22,6 @@ from lsm.inference.memory import choose_tile, is_out_of_memory, memory_budget, p
 from lsm.inference.networks import open_network
 from lsm.inference.options import UpscaleOptions
 from lsm.inference.tiling import Span, blend_bands, check_tile, count_tiles, spans
-from lsm.weights.resolve import resolve
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and all tiles of the image; it starts anew if memory ran out."""
@@ -61,7 +57,7 @@ class Upscaler:
 
     def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
         self.options = (options or UpscaleOptions()).replace(**changes)
-        network: Any = open_network(resolve(model, self.options.scale)) if isinstance(model, str | Path) else model
+        network: Any = open_network(model, scale=self.options.scale) if isinstance(model, str | Path) else model
         # Networks that run elsewhere than in torch know where, and with how many bits.
         self.device: torch.device = getattr(network, "pick_device", pick_device)(self.options.device)
         self.precision = check_precision(self.options.precision, getattr(network, "precision", None))
@@ -82,7 +78,7 @@ class Upscaler:
     def __call__(self, image: bytes, progress: Progress | None = None) -> bytes: ...
     @overload
     def __call__(
-        self, image: np.ndarray | str | os.PathLike[str] | RemotePath | BinaryIO, progress: Progress | None = None
+        self, image: np.ndarray | kinds.AnyName | BinaryIO, progress: Progress | None = None
     ) -> np.ndarray: ...
 
     def __call__(self, image: Any, progress: Progress | None = None) -> Any:
@@ -106,8 +102,8 @@ class Upscaler:
         if isinstance(image, np.ndarray):
             pixels = self.upscale_image(kinds.from_array(image), progress).pixels
             return pixels[..., 0] if image.ndim == 2 else pixels
-        if isinstance(image, str | os.PathLike | RemotePath):
-            return kinds.drop_axis(self.upscale_image(read_image(image), progress).pixels)
+        if kinds.is_name(image):
+            return kinds.drop_axis(self.upscale_image(kinds.read_image(image), progress).pixels)
         if isinstance(image, Image.Image):
             return kinds.to_pillow(self.upscale_image(kinds.from_pillow(image), progress).pixels, image)
         if isinstance(image, Tensor):

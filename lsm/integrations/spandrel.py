@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lsm.arch import LSM, LSMConfig
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch import LSMConfig, Network
+from lsm.arch.base import CONFIG_KEY
 from lsm.errors import needs_extra
 from lsm.weights import build
 from lsm.weights.keys import is_official
@@ -28,11 +28,11 @@ def install(registry: ArchRegistry | None = None) -> None:
     with needs_extra("compare", "The library spandrel is not installed"):
         from spandrel import MAIN_REGISTRY, Architecture, ArchSupport
 
-    class LSMArchitecture(Architecture[LSM]):
+    class LSMArchitecture(Architecture[Network]):
         def __init__(self) -> None:
             super().__init__(id=ID, detect=detect)
 
-        def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[LSM]:
+        def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[Network]:
             return describe(build(state_dict), self)
 
     registry = MAIN_REGISTRY if registry is None else registry
@@ -48,7 +48,7 @@ def detect(state: dict[str, Any]) -> bool:
     return CONFIG_KEY in state and "shallow.weight" in state and "groups.0.blocks.0.gamma" in state
 
 
-def describe(model: LSM, architecture: Any) -> ImageModelDescriptor[LSM]:
+def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]:
     """Return what spandrel has to know of a network.
 
     Any size will do, since the network pads inside, where it alone can do so without changing its result.

@@ -15,7 +15,7 @@ from lsm.profiling.timing import shortest_time
 from lsm.scan import linear_scan
 from lsm.scan.api import default_backend
 from lsm.scan.op import BACKENDS
-from lsm.version import installed_version
+from lsm.version import install_command, installed_version
 from lsm.weights import load_model
 
 SCAN_SHAPE = (1, 4096, 16)
@@ -102,7 +102,7 @@ def extras() -> dict[str, str]:
         missing = [package for package, version in versions.items() if version is None]
         there = ", ".join(f"{package} {version}" for package, version in versions.items() if version is not None)
         if missing:
-            described[name] = f"missing {', '.join(missing)}: pip install 'lsm-sr[{name}]' brings {extra.brings}"
+            described[name] = f"missing {', '.join(missing)}: {install_command(name)} brings {extra.brings}"
         else:
             described[name] = f"{there}: {extra.brings}"
     return described

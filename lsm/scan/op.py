@@ -17,6 +17,7 @@ from lsm.scan.blocked import scan_blocked
 from lsm.scan.planes import Planes, conj, mul, result_dtype
 from lsm.scan.reference import scan_reference
 from lsm.scan.triton_backward import scan_gradients
+from lsm.version import install_command
 
 HAS_TRITON = importlib.util.find_spec("triton") is not None
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
@@ -34,7 +35,7 @@ def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Plan
 def _scan_numba(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
     """Run the compiled loops; their compiler loads only here, as it takes its time."""
     if not HAS_NUMBA:
-        raise ValueError("The scan backend 'numba' needs the package numba: pip install 'lsm-sr[fast]'.")
+        raise ValueError(f"The scan backend 'numba' needs the package numba: {install_command('fast')}.")
     from lsm.scan.numba_scan import scan_numba
 
     return scan_numba(a, b, h0, reverse)

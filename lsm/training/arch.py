@@ -17,15 +17,16 @@ def LSM(
     """Build the network from the keys of a config's `network_g`.
 
     Args:
-        variant: A preset's name: `"tiny"`, `"light"`, `"s"` or `"base"`.
+        variant: A preset's name: `"fast"`, `"nano"`, `"tiny"`, `"light"`, `"s"` or `"base"`.
         upscale: The scale r; 1 for restoration, with a `task`.
         recurrence: `"paper"`, `"official"`, `"gated"`, or a mapping with details, see
             `lsm.mixers.recurrence.RecurrenceConfig`.
-        **overrides: Fields of `LSMConfig` that differ from the preset.
+        **overrides: Fields of `LSMConfig` or `ConvolutionalConfig` that differ from the preset.
 
     Returns:
         The network, (B, 3, H, W) in [0, 1] to (B, 3, rH, rW).
     """
-    from lsm.arch import create_model
+    from lsm.arch.build import create_model
 
-    return create_model(variant, scale=upscale, recurrence=recurrence, **overrides)
+    network: nn.Module = create_model(variant, upscale, recurrence, **overrides)
+    return network

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch.base import CONFIG_KEY
 from lsm.errors import CheckpointError
 from lsm.files import atomic_file
 from lsm.weights import read_checkpoint

@@ -1,4 +1,4 @@
-"""Pairs of hr- and low-resolution images from plain folders, for training and validation.
+"""Pairs of high- and low-resolution images from plain folders, for training and validation.
 
 Low-resolution files are used where there are any; else they are made from the high-resolution ones by MATLAB's
 antialiased bicubic. Small sets are decoded once and kept as uint8 arrays, so that a sample costs two crops.
@@ -15,11 +15,12 @@ import numpy as np
 from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
-from lsm.benchmark.evaluate import load_pair
-from lsm.data.pairs import Pair, list_images, match_lr
+from lsm.data.pairs import Pair, list_images, load_pair, match_lr
 from lsm.errors import InputError
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
+from lsm.training.importance import PatchImportance
+from lsm.training.teacher import read_cached
 
 IN_MEMORY_LIMIT = 2**31  # bytes of decoded images up to which `in_memory: auto` keeps a set
 
@@ -91,6 +92,14 @@ def random_patch(hr: np.ndarray, lr: np.ndarray, size: int, scale: int) -> tuple
     """
     side = size // scale
     top, left = random.randint(0, lr.shape[0] - side), random.randint(0, lr.shape[1] - side)
+    return cut_patch(hr, lr, size, scale, top, left)
+
+
+def cut_patch(
+    hr: np.ndarray, lr: np.ndarray, size: int, scale: int, top: int, left: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the same square out of both images, see `random_patch`; `top` and `left` are of the low-resolution image."""
+    side = size // scale
     lr = lr[top : top + side, left : left + side]
     top, left = top * scale, left * scale
     return hr[top : top + size, left : left + size], lr
@@ -139,10 +148,25 @@ class ImagePairs(Dataset):
         self._check_sizes()
         # Filled before worker processes start, so that they share the arrays instead of decoding them again.
         self._kept = [self._load(pair) for pair in self.pairs] if self._fits_in_memory() else None
+        self._importance = self._hard_patches()
+
+    def _hard_patches(self) -> PatchImportance | None:
+        """Measure where patches are hard to upscale, if they are to come more often."""
+        power = self.opt.get("patch_importance", 0)
+        if not power or self.opt["phase"] != "train":
+            return None
+        if self._kept is None:
+            raise InputError("patch_importance needs the training set in memory: set in_memory: true.")
+        return PatchImportance(self._kept, self.opt["gt_size"] // self.scale, self.scale, power)
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         """Decode one image and its counterpart, uint8."""
-        return load_pair(pair, self.scale)
+        hr, lr = load_pair(pair, self.scale)
+        teachers = self.opt.get("teacher_images")  # of a training with a teacher: its image of each name
+        if teachers is None:
+            return hr, lr
+        # As three more channels, so that what crops and turns an image does the same to both.
+        return np.concatenate([hr, read_cached(teachers[pair.name], hr.shape)], axis=2), lr
 
     def _check_sizes(self) -> None:
         """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
@@ -183,14 +207,22 @@ class ImagePairs(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` (3, h, w) and `gt` (3, rh, rw) in [0, 1], with `lq_path` and `gt_path`."""
+        if self._importance is not None:
+            index, *corner = self._importance.draw(index)
         pair = self.pairs[index]
         hr, lr = self._kept[index] if self._kept else self._load(pair)
         if self.opt["phase"] == "train":
-            hr, lr = random_patch(hr, lr, self.opt["gt_size"], self.scale)
+            if self._importance is not None:
+                hr, lr = cut_patch(hr, lr, self.opt["gt_size"], self.scale, *corner)
+            else:
+                hr, lr = random_patch(hr, lr, self.opt["gt_size"], self.scale)
             hr, lr = random_flips(hr, lr, self.opt["use_hflip"], self.opt["use_rot"])
-        return {
+        sample = {
             "lq": to_tensor(lr)[0],
-            "gt": to_tensor(hr)[0],
+            "gt": to_tensor(hr[..., :3])[0],
             "lq_path": str(pair.lr or pair.hr),
             "gt_path": str(pair.hr),
         }
+        if hr.shape[2] > 3:
+            sample["teacher"] = to_tensor(hr[..., 3:])[0]
+        return sample

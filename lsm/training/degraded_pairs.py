@@ -18,6 +18,7 @@ from lsm.image.io import read_rgb
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY
 from lsm.training.data import ImagePairs, random_flips, random_patch
+from lsm.training.teacher import read_cached
 
 JPEG_BLOCK = 8
 """LR pixels that are made around a patch and cropped: the grid of JPEG's blocks then lies anywhere, as in real images,
@@ -50,6 +51,8 @@ class DegradedPairs(ImagePairs):
         if min(height, width) == 0:
             raise InputError(f"{pair.hr}: {image.shape[1]}×{image.shape[0]} is too small for ×{self.scale}.")
         image = image[:height, :width]
+        if "teacher_images" in self.opt:  # as in `ImagePairs`: three more channels, cropped and turned alike
+            image = np.concatenate([image, read_cached(self.opt["teacher_images"][pair.name], image.shape)], axis=2)
         return image, image
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -65,12 +68,15 @@ class DegradedPairs(ImagePairs):
         else:
             generator = image_generator(pair.name, self.opt["seed"])
         hr = np.ascontiguousarray(hr)
-        lr = degrade(hr, draw(self.degradation, generator), self.scale, generator)
+        lr = degrade(hr[..., :3], draw(self.degradation, generator), self.scale, generator)
         if training:
             hr, lr = random_patch(hr, lr, self.opt["gt_size"], self.scale)
-        return {
+        sample = {
             "lq": to_tensor(lr)[0],
-            "gt": to_tensor(hr)[0],
+            "gt": to_tensor(hr[..., :3])[0],
             "lq_path": str(pair.hr),
             "gt_path": str(pair.hr),
         }
+        if hr.shape[2] > 3:
+            sample["teacher"] = to_tensor(hr[..., 3:])[0]
+        return sample

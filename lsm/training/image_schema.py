@@ -143,9 +143,12 @@ class TrainDatasetConfig(DatasetConfig):
 
     `batch_size` counts one iteration over all processes; `batch_size_per_gpu` one forward pass of one process. The
     loader's workers always prefetch on the CPU; `prefetch_mode: cuda` asks for pinned memory, as `pin_memory` does.
+    `patch_importance` lets patches that bicubic upscales badly come more often, 0 for evenly, 1 in proportion to the
+    error, see `lsm.training.importance`.
     """
 
     gt_size: PositiveInt
+    patch_importance: Annotated[float, Field(ge=0, le=4)] = 0.0
     use_hflip: bool = True
     use_rot: bool = True
     use_shuffle: bool = True

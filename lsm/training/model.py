@@ -16,18 +16,20 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch.base import CONFIG_KEY
 from lsm.errors import CheckpointError, LSMError, first_line
 from lsm.image.io import write_image
 from lsm.image.pixels import from_tensor
 from lsm.inference.upscaler import Upscaler
 from lsm.mixers.base import TokenMixer
 from lsm.training import checkpoints
+from lsm.training.budget import LossBand
 from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
+from lsm.training.losses import FFTLoss
 from lsm.training.metrics import measure, select_metrics
+from lsm.training.optimizers import build_optimizer, set_learning_rate
 from lsm.training.schedule import learning_rate
-
-OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
+from lsm.training.teacher import Teacher
 
 
 class DivergenceError(LSMError):
@@ -52,6 +54,11 @@ class LSMModel(SRModel):
         self.penalised = [m for m in bare.modules() if isinstance(m, TokenMixer) and m.penalty() is not None]
         self.accumulate: int = self.opt["train"]["accumulate"]
         self.autocast_dtype = torch.bfloat16 if self.opt["use_amp"] else None
+        fft, teacher = self.opt["train"]["fft_opt"], self.opt["train"]["teacher"]
+        self.cri_fft = FFTLoss(fft["loss_weight"]) if fft else None
+        self.teacher = Teacher(teacher, self.opt["scale"], self.device) if teacher else None
+        self.band = LossBand()
+        self.progress = self.spent = 0.0
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move a network to this process's device, and wrap it when there are several processes."""
@@ -93,32 +100,29 @@ class LSMModel(SRModel):
         get_root_logger().info("Loaded %s weights from %s.", len(weights), load_path)
 
     def setup_optimizers(self) -> None:
-        """Build the optimizer, fused: on a CPU its many small updates would cost a noticeable part of an iteration."""
-        settings = dict(self.opt["train"]["optim_g"])
-        kind = OPTIMIZERS[settings.pop("type")]
-        parameters = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        self.optimizer_g = kind(parameters, fused=True, **settings)
+        """Build the optimizer, see `lsm.training.optimizers`."""
+        self.optimizer_g = build_optimizer(self.get_bare_model(self.net_g), self.opt["train"]["optim_g"])
         self.optimizers.append(self.optimizer_g)
 
     def setup_schedulers(self) -> None:
         """Do nothing: the learning rate is a function of the iteration, see `update_learning_rate`."""
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
-        """Set the learning rate of an iteration.
+        """Set the learning rate of an iteration, at `self.progress` of the training.
 
         Args:
             current_iter: 1 for the first.
             warmup_iter: Length of the linear warm-up, -1 for none.
         """
         train = self.opt["train"]
-        rate = learning_rate(train["scheduler"], train["optim_g"]["lr"], current_iter, warmup_iter)
-        for group in self.optimizer_g.param_groups:
-            group["lr"] = rate
+        rate = learning_rate(train["scheduler"], train["optim_g"]["lr"], current_iter, warmup_iter, self.progress)
+        set_learning_rate(self.optimizer_g, rate)
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Take a batch: `lq` (B, 3, h, w), `gt` (B, 3, rh, rw) if known, and their paths."""
+        """Take a batch: `lq` (B, 3, h, w), `gt` and `teacher` (B, 3, rh, rw) if known, and their paths."""
         self.lq = data["lq"].to(self.device, non_blocking=True)
         self.gt = data["gt"].to(self.device, non_blocking=True) if "gt" in data else None
+        self.taught = data["teacher"].to(self.device, non_blocking=True) if "teacher" in data else None
         self.batch_names = list(data.get("gt_path", data["lq_path"]))
 
     def optimize_parameters(self, current_iter: int) -> None:
@@ -130,7 +134,10 @@ class LSMModel(SRModel):
         """
         self.optimizer_g.zero_grad()
         total = torch.zeros((), device=self.device)
-        targets = cast(torch.Tensor, self.gt).chunk(self.accumulate)
+        target = cast(torch.Tensor, self.gt)
+        if self.teacher is not None:
+            target = self.teacher.target(self.lq, target, self.taught, self.progress)
+        targets = target.chunk(self.accumulate)
         parts = list(zip(self.lq.chunk(self.accumulate), targets, strict=True))
         for index, (lr, hr) in enumerate(parts):
             last = index == len(parts) - 1
@@ -139,8 +146,11 @@ class LSMModel(SRModel):
             with together:
                 with torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
                     output = self.net_g(lr)
-                loss = self.cri_pix(output.float(), hr) * (len(lr) / len(self.lq))
+                share = len(lr) / len(self.lq)
+                loss = self.cri_pix(output.float(), hr) * share
                 total += loss.detach()
+                if self.cri_fft is not None:
+                    loss = loss + self.cri_fft(output, hr) * share
                 if last:
                     loss = sum((cast(torch.Tensor, mixer.penalty()) for mixer in self.penalised), loss)
                 loss.backward()
@@ -148,6 +158,8 @@ class LSMModel(SRModel):
         self._check_gradient(current_iter)
         self.optimizer_g.step()
         self.log_dict = OrderedDict(l_pix=value)
+        if left := self.band.note(value):
+            get_root_logger().warning("Iteration %d: %s", current_iter, left)
         if self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
 
@@ -243,6 +255,8 @@ class LSMModel(SRModel):
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [],
             "best_metric_results": getattr(self, "best_metric_results", {}),
+            "spent": self.spent,
+            "loss_band": self.band.state(),
         }
         states = Path(self.opt["path"]["training_states"])
         checkpoints.save_atomic(state, checkpoints.state_path(states, current_iter))
@@ -261,6 +275,8 @@ class LSMModel(SRModel):
             raise CheckpointError(
                 f"The training state does not fit the network of the options: {first_line(error)}"
             ) from error
+        self.spent = float(resume_state.get("spent", 0.0))
+        self.band = LossBand(resume_state.get("loss_band"))
         if resume_state.get("best_metric_results"):
             self.best_metric_results = resume_state["best_metric_results"]
 

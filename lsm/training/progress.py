@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from lsm.training.budget import Budget
 from lsm.training.compat import get_root_logger
 
 
@@ -15,13 +16,13 @@ class Progress:
 
     Args:
         start_iter: Iterations done before.
-        total_iter: Iterations of the whole training.
+        budget: What says when the training ends.
         print_freq: Iterations between two lines.
         writer: TensorBoard's writer or None.
     """
 
-    def __init__(self, start_iter: int, total_iter: int, print_freq: int, writer: Any = None) -> None:
-        self.total_iter = total_iter
+    def __init__(self, start_iter: int, budget: Budget, print_freq: int, writer: Any = None) -> None:
+        self.budget = budget
         self.print_freq = print_freq
         self.writer = writer
         self._last_iter = start_iter
@@ -47,17 +48,17 @@ class Progress:
         """
         for name, value in losses.items():
             self._losses[name] = self._losses.get(name, 0.0) + value
-        if iteration % self.print_freq and iteration != self.total_iter:
+        if iteration % self.print_freq and not self.budget.ended(iteration):
             return
         now = time.perf_counter()
         count = iteration - self._last_iter
         seconds, waited = (now - self._last_time) / count, self._waited / count
         means = {name: value / count for name, value in self._losses.items()}
-        left = datetime.timedelta(seconds=round(seconds * (self.total_iter - iteration)))
+        left = datetime.timedelta(seconds=round(self.budget.seconds_left(iteration, seconds)))
         shown = "  ".join(f"{name} {value:.5e}" for name, value in means.items())
         get_root_logger().info(
-            "iter %7d/%d  %s  lr %.3e  %.3f s/iter (data %.3f)  eta %s",
-            *(iteration, self.total_iter, shown, rate, seconds, waited, left),
+            "iter %7d/%s  %s  lr %.3e  %.3f s/iter (data %.3f)  eta %s",
+            *(iteration, self.budget.describe(), shown, rate, seconds, waited, left),
         )
         if self.writer is not None:
             for name, value in {**{f"losses/{name}": value for name, value in means.items()}, "lr": rate}.items():

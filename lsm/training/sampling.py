@@ -16,6 +16,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lsm.errors import LSMError
+from lsm.training.budget import ENDLESS
 
 # The first entry of every seed sequence: what the random numbers are for, so that no two uses share a stream.
 _ORDER, _SAMPLE, _ITERATION = 0, 1, 2
@@ -112,7 +113,7 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     )
     batches = IterationBatches(
         start_iter,
-        options["train"]["total_iter"],
+        options["train"]["total_iter"] or ENDLESS,
         settings["batch_size"],
         options["rank"],
         options["world_size"],

@@ -61,7 +61,20 @@ def cosine(
     return eta_min
 
 
-def learning_rate(scheduler: Mapping[str, Any], base_lr: float, iteration: int, warmup_iter: int = -1) -> float:
+def cosine_to_the_end(base_lr: float, progress: float, eta_min: float = 0.0) -> float:
+    """Return the rate that falls along half a cosine over the whole training.
+
+    Args:
+        base_lr: The configured learning rate.
+        progress: Part of the training that is behind, in [0, 1].
+        eta_min: The rate at the end.
+    """
+    return eta_min + 0.5 * (base_lr - eta_min) * (1 + math.cos(math.pi * progress))
+
+
+def learning_rate(
+    scheduler: Mapping[str, Any], base_lr: float, iteration: int, warmup_iter: int = -1, progress: float = 0.0
+) -> float:
     """Return the learning rate of one iteration.
 
     Args:
@@ -69,9 +82,12 @@ def learning_rate(scheduler: Mapping[str, Any], base_lr: float, iteration: int, 
         base_lr: The configured learning rate.
         iteration: 1 for the first.
         warmup_iter: Before this iteration the rate rises linearly from 0; -1 for no warm-up.
+        progress: Part of the training that is behind, in [0, 1]; the schedule `Cosine` follows it.
     """
     if iteration < warmup_iter:
         return base_lr * iteration / warmup_iter
     settings = {name: value for name, value in scheduler.items() if name != "type"}
+    if scheduler["type"] == "Cosine":
+        return cosine_to_the_end(base_lr, progress, **settings)
     schedule = cosine if scheduler["type"] == "CosineAnnealingRestartLR" else multi_step
     return schedule(base_lr, iteration, **settings)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, existing_file
+from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Share, existing_file
 from lsm.training.section import Section
 from lsm.weights.resolve import embedded_path, list_models
 
@@ -27,12 +27,27 @@ class Paths(Section):
 
 
 class Optimizer(Section):
-    """The optimizer of the network."""
+    """The optimizer of the network, Adam or AdamW."""
 
     type: Literal["Adam", "AdamW"] = "AdamW"
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+
+
+class MuonOptimizer(Section):
+    """Muon for the matrices, AdamW at `adamw_lr` for the first and last convolution, depthwise ones and vectors.
+
+    Both rates follow the schedule; `weight_decay` is the matrices'.
+    """
+
+    type: Literal["Muon"]
+    lr: Annotated[float, Field(gt=0)] = 0.01
+    momentum: Fraction = 0.95
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    adamw_lr: Annotated[float, Field(gt=0)] = 1.5e-3
+    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
     eps: Annotated[float, Field(gt=0)] = 1e-8
 
 
@@ -67,6 +82,13 @@ class Cosine(Section):
         return self
 
 
+class CosineToTheEnd(Section):
+    """A learning rate that falls along half a cosine from the first iteration to the last."""
+
+    type: Literal["Cosine"]
+    eta_min: Annotated[float, Field(ge=0)] = 0.0
+
+
 class PixelLoss(Section):
     """The loss between output and truth, one of BasicSR's."""
 
@@ -75,25 +97,60 @@ class PixelLoss(Section):
     reduction: Literal["mean"] = "mean"
 
 
+class SpectralLoss(Section):
+    """A loss between the spectra of output and truth, beside the pixel loss."""
+
+    type: Literal["FFTLoss"] = "FFTLoss"
+    loss_weight: Annotated[float, Field(gt=0)] = 0.05
+
+
+class TeacherSection(Section):
+    """A network whose outputs are mixed into the truth: gt + w · (teacher − gt), w from `weight` to `final_weight`.
+
+    With `cache`, a folder, it upscales each image of the training set once; else each batch as it comes.
+    """
+
+    path: File
+    weight: Share = 1.0
+    final_weight: Share | None = None
+    cache: str | None = None
+
+    @model_validator(mode="after")
+    def _one_weight_holds_to_the_end(self) -> TeacherSection:
+        self.final_weight = self.weight if self.final_weight is None else self.final_weight
+        return self
+
+
 class Train(Section):
     """How the network is trained; `accumulate` splits each process's batch into that many forward passes.
+
+    It ends after `total_iter` iterations, or after `budget_hours`: of the processor where it runs on a CPU, of the
+    clock where it runs on a GPU, validations not counted.
 
     `checkpointing` computes each block again for the gradient instead of keeping what is inside it: less memory, more
     time, the same gradient.
     """
 
-    total_iter: PositiveInt
-    optim_g: Optimizer
-    scheduler: Annotated[MultiStep | Cosine, Field(discriminator="type")]
+    total_iter: PositiveInt | None = None
+    budget_hours: Annotated[float, Field(gt=0)] | None = None
+    optim_g: Optimizer | MuonOptimizer = Field(discriminator="type")
+    scheduler: Annotated[MultiStep | Cosine | CosineToTheEnd, Field(discriminator="type")]
     pixel_opt: PixelLoss = PixelLoss()
+    fft_opt: SpectralLoss | None = None
+    teacher: TeacherSection | None = None
     ema_decay: Fraction = 0.999
     warmup_iter: Annotated[int, Field(ge=-1)] = -1
     accumulate: PositiveInt = 1
     checkpointing: bool = False
 
     @model_validator(mode="after")
-    def _periods_reach_the_end(self) -> Train:
-        if isinstance(self.scheduler, Cosine) and sum(self.scheduler.periods) < self.total_iter:
+    def _ends(self) -> Train:
+        if (self.total_iter is None) == (self.budget_hours is None):
+            raise PydanticCustomError("end", "give either total_iter or budget_hours")
+        if self.total_iter is None and not isinstance(self.scheduler, CosineToTheEnd):
+            raise PydanticCustomError("end", "a training with budget_hours needs the scheduler {{type: Cosine}}")
+        total = self.total_iter or 0
+        if isinstance(self.scheduler, Cosine) and sum(self.scheduler.periods) < total:
             raise PydanticCustomError("periods", "the scheduler's periods sum to less than total_iter")
         return self
 

@@ -20,5 +20,5 @@ def require_av() -> None:
     with needs_extra("video", "Videos need PyAV and Python 3.11 or newer"):
         import av.logging
     if int(av.__version__.split(".")[0]) < OLDEST:
-        raise OptionError(f"Videos need PyAV {OLDEST} or newer, not {av.__version__}: pip install -U 'lsm-sr[video]'.")
+        raise OptionError(f"Videos need PyAV {OLDEST} or newer, not {av.__version__}: pip install -U av.")
     av.logging.set_level(None)

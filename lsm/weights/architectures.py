@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from lsm.arch.base import CONFIG_KEY, Network, decode_config, encode_config
 from lsm.arch.config import LSMConfig, with_recurrence
-from lsm.arch.network import CONFIG_KEY, LSM, encode_config
-from lsm.errors import CheckpointError, unknown_name
+from lsm.arch.convolutional import ConvolutionalLSM
+from lsm.arch.convolutional_config import ConvolutionalConfig
+from lsm.arch.network import LSM
+from lsm.errors import CheckpointError, OptionError, unknown_name
 from lsm.weights.detect import detect_config
 from lsm.weights.keys import from_official, is_official
-
-Network = LSM
-"""What is loaded: the union of the networks of `ARCHITECTURES`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,37 @@ def _adapt_lsm(state: Mapping[str, Tensor], config: LSMConfig) -> dict[str, Tens
     return weights | {CONFIG_KEY: encode_config(config)}
 
 
-ARCHITECTURES = (Architecture("LSM", LSM, lambda state: True, _configure_lsm, _adapt_lsm),)
+def _configure_convolutional(
+    state: Mapping[str, Tensor], header: str | None, recurrence: str | None
+) -> ConvolutionalConfig:
+    """Read the configuration that the state dict or the header carries; the shapes are checked when it is loaded."""
+    try:
+        carried = decode_config(state[CONFIG_KEY]) if CONFIG_KEY in state else json.loads(header or "")
+        config = ConvolutionalConfig.from_dict(carried)
+        if recurrence is not None:
+            config = dataclasses.replace(config, recurrence=config.recurrence.with_mode(recurrence))
+    except json.JSONDecodeError as error:
+        raise CheckpointError("The weights carry no configuration, neither among them nor in a header.") from error
+    except (OptionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"Not a checkpoint of fast: {error}") from error
+    return config
+
+
+def _adapt_convolutional(state: Mapping[str, Tensor], config: ConvolutionalConfig) -> dict[str, Tensor]:
+    return {**state, CONFIG_KEY: encode_config(config)}
+
+
+_CONVOLUTIONAL = Architecture(
+    "ConvolutionalLSM",
+    ConvolutionalLSM,
+    lambda state: "body.0.conv1.weight" in state,
+    _configure_convolutional,
+    _adapt_convolutional,
+)
+ARCHITECTURES = (
+    _CONVOLUTIONAL,
+    Architecture("LSM", LSM, lambda state: True, _configure_lsm, _adapt_lsm),
+)
 """In the order in which they are tried; the last takes what no other one does, and says what is wrong with it."""
 
 

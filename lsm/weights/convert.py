@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lsm.arch.base import Network
 from lsm.arch.network import LSM
 from lsm.errors import CheckpointError, OptionError, unknown_name
 from lsm.files import atomic_file
@@ -41,7 +42,7 @@ def convert(
     key: str | None = None,
     naming: str = "auto",
     about: Mapping[str, str] | None = None,
-) -> LSM:
+) -> Network:
     """Read weights and write them in the form that the target's ending asks for.
 
     Args:
@@ -90,17 +91,19 @@ def convert(
     return model
 
 
-def _build(path: Path, checkpoint: Checkpoint) -> LSM:
+def _build(path: Path, checkpoint: Checkpoint) -> Network:
     try:
         return build(checkpoint.state, checkpoint.metadata.get("config"))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _named(model: LSM, checkpoint: Checkpoint, official: bool) -> dict[str, Tensor]:
+def _named(model: Network, checkpoint: Checkpoint, official: bool) -> dict[str, Tensor]:
     """Return a state dict in our naming, or in the official one with masks as its source has them."""
     if not official:
         return model.state_dict()
+    if not isinstance(model, LSM):
+        raise OptionError("Only the networks of the paper have official names; write this one in the naming `lsm`.")
     if is_official(checkpoint.state):
         return official_state(model, mask_side(checkpoint.state))
     return official_state(model, int(checkpoint.metadata.get(MASK_SIDE, PUBLISHED_MASK_SIDE)))

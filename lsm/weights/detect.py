@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from lsm.arch.base import CONFIG_KEY, decode_config
 from lsm.arch.config import LSMConfig, RecurrenceConfig
-from lsm.arch.network import CONFIG_KEY, decode_config
 from lsm.errors import CheckpointError, OptionError, truncate_repr
 from lsm.weights.keys import from_official, is_official
 

@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lsm.arch.network import create_model as build_preset
-from lsm.arch.presets import PRESETS
+from lsm.arch.build import create_model as build_preset
+from lsm.arch.presets import VARIANTS
 from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.weights.architectures import Network, architecture_of, find_architecture
 from lsm.weights.pth import load_pth
@@ -106,8 +106,8 @@ def create_model(
     """Build a network of a preset: with random weights and in training mode, or pretrained and in eval mode.
 
     Args:
-        name: A preset: "tiny", "light", "s" or "base"; also with its scale, "tiny-x4", or a task, "tiny-denoise". With
-            `pretrained`, any name that `load_model` takes.
+        name: A preset: "fast", "nano", "tiny", "light", "s" or "base"; also with its scale, "tiny-x4", or a task,
+            "tiny-denoise". With `pretrained`, any name that `load_model` takes.
         scale: r: 2, 3 or 4 (the default); 8 for presets with the classical upsampler; 1 with a task of restoration.
         recurrence: "paper" (the default); "official" for what the published implementation computes; or "gated", see
             `lsm.arch.config.RECURRENCES`.
@@ -125,7 +125,7 @@ def create_model(
             raise OptionError(f"Pretrained weights fix {', '.join(overrides)}; leave out `pretrained`, or these.")
         return load_model(name, scale=scale, recurrence=recurrence)
     parsed = ModelName.parse(name) if isinstance(name, str) else None
-    if parsed is None or name in PRESETS:
+    if parsed is None or name in VARIANTS:
         parsed = ModelName(name, DEFAULT_SCALE if scale is None else scale, overrides.pop("task", "sr"))
     elif scale is not None and scale != parsed.scale:
         raise OptionError(f"{name} has scale {parsed.scale}, so `scale` cannot be {scale}.")

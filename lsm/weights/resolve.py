@@ -203,18 +203,18 @@ def _official(name: str, scale: float | None) -> Source:
 
 def _preset(name: str, scale: float | None, task: str) -> Source:
     """Take a name for that of a preset, with or without its scale or task."""
-    from lsm.arch.presets import PRESETS
+    from lsm.arch.presets import VARIANTS
 
     model = ModelName.parse(name)
     if model is None:
         model = ModelName(name, _reaching((2, 3, 4), scale)) if task == "sr" else ModelName(name, 1, task)
-    if model.variant in PRESETS:
+    if model.variant in VARIANTS:
         full = f"{model.variant}-x{model.scale}" if model.task == "sr" else f"{model.variant}-{model.task}"
         return Source("preset", full, model)
     from lsm.weights.hub import OFFICIAL
 
     variants = {known.variant for known in _embedded().values()}
-    known = unknown_name("weights", name, {*_embedded(), *variants, *PRESETS, *OFFICIAL})
+    known = unknown_name("weights", name, {*_embedded(), *variants, *VARIANTS, *OFFICIAL})
     raise CheckpointError(f"{known} A file is given by its path, one on the hub as hf:OWNER/NAME/FILE.")
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from lsm.arch.network import LSM
+from lsm.arch.base import Network
 from lsm.errors import CheckpointError
 from lsm.files import atomic_file
 from lsm.weights.hub import WEIGHTS, HubFile, explain, import_hub
@@ -17,7 +17,7 @@ from lsm.weights.load import load_model, save_model
 CONFIG, CARD = "config.json", "README.md"
 
 
-def from_pretrained(source: str | Path, *, revision: str | None = None, recurrence: str | None = None) -> LSM:
+def from_pretrained(source: str | Path, *, revision: str | None = None, recurrence: str | None = None) -> Network:
     """Load what `save_pretrained` or `push_to_hub` wrote, in eval mode.
 
     Args:
@@ -37,7 +37,7 @@ def from_pretrained(source: str | Path, *, revision: str | None = None, recurren
 
 
 def save_pretrained(
-    model: LSM, folder: str | Path, metadata: Mapping[str, str] | None = None, name: str | None = None
+    model: Network, folder: str | Path, metadata: Mapping[str, str] | None = None, name: str | None = None
 ) -> None:
     """Write a network as a folder of the hub's layout; files of these names are replaced.
 
@@ -60,7 +60,7 @@ def save_pretrained(
 
 
 def push_to_hub(
-    model: LSM,
+    model: Network,
     repository: str,
     *,
     metadata: Mapping[str, str] | None = None,
@@ -99,7 +99,7 @@ def push_to_hub(
     return str(commit.commit_url)
 
 
-def write_card(model: LSM, metadata: Mapping[str, str], name: str) -> str:
+def write_card(model: Network, metadata: Mapping[str, str], name: str) -> str:
     """Return the page of a repository: what the network is, what is known of its weights, how it is used."""
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.parameters())

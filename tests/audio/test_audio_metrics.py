@@ -58,5 +58,5 @@ def test_pesq_judges_or_says_why_not():
 def test_an_absent_package_is_named(monkeypatch, name):
     for module in ("pystoi", "pesq"):
         monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
-    with pytest.raises(InputError, match=r"pip install .lsm-sr\["):
+    with pytest.raises(InputError, match=r"pip install .*\["):
         getattr(metrics, name)(np.zeros(10), np.zeros(10), 16000)

@@ -14,8 +14,8 @@ from lsm.batch import run as batch
 from lsm.batch.plan import Job
 from lsm.batch.run import Callbacks, upscale_files
 from lsm.errors import CheckpointError, InputError
+from lsm.image.exif import PROCESSING_SOFTWARE
 from lsm.image.io import read_image, write_image
-from lsm.image.metadata import PROCESSING_SOFTWARE
 from lsm.image.pixels import ImageData
 from lsm.inference.upscaler import Upscaler
 
@@ -163,7 +163,7 @@ def test_limits_and_formats_are_checked_before_the_work(tmp_path: Path) -> None:
     assert "16383" in reasons[0]
     assert "transparency" in reasons[1]
     bomb = upscale_files(jobs[:1], upscaler, max_pixels=17_999).failed
-    assert "--max-megapixels" in bomb[0][1]
+    assert "`max_pixels`" in bomb[0][1]
 
 
 def test_unexpected_failures_are_named_and_damaged_weights_end_the_run(jobs: list[Job]) -> None:

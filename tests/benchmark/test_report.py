@@ -89,7 +89,7 @@ def test_all_files_are_written(results, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     files = write_report(results[0], [], tmp_path)
     assert [path.name for path in files] == ["results.json", "results.csv", "results.md", "report.html"]
-    assert "lsm-sr[report]" in caplog.text
+    assert "[report]" in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
 
 

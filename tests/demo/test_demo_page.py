@@ -14,6 +14,7 @@ import pytest
 from lsm.cli import main
 from lsm.demo.server import demo_server
 from lsm.image.io import write_image
+from lsm.version import install_command
 
 PHOTO = Path(__file__).parents[2] / "docs/images/astronaut-half.png"
 
@@ -208,7 +209,7 @@ def test_without_gradio_one_line_says_what_to_install(monkeypatch, capfd):
     with pytest.raises(SystemExit) as left:
         main(["demo", "--port", "0", "--device", "cpu"])
     assert left.value.code == 2
-    assert capfd.readouterr().err == "lsm: error: The demo needs gradio: pip install 'lsm-sr[demo]'.\n"
+    assert capfd.readouterr().err == f"lsm: error: The demo needs gradio: {install_command('demo')}.\n"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "p
 
 def _small(scale: int = 2, **options) -> LSM:
     torch.manual_seed(0)
-    return create_model("tiny", scale, **{**SMALL, "depths": (3,), "start": "random", **options}).eval()
+    return create_model("tiny", scale, **{**SMALL, "depths": (3,), "init": "random", **options}).eval()
 
 
 @pytest.fixture(scope="session")

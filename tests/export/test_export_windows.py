@@ -11,7 +11,7 @@ from lsm.mixers.window_attention import WindowAttention
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (13, 7), (3, 17), (24, 16)])
 def test_it_computes_what_its_twin_computes(size, shifted):
-    twin = WindowAttention(16, 4, (4, 8), shifted, 3).eval()
+    twin = WindowAttention(16, num_heads=4, split_size=(4, 8), shifted=shifted, pos_dim=3).eval()
     for parameter in twin.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     plans = Plans()

@@ -25,7 +25,7 @@ def test_the_network_stays_as_it_is(small, tmp_path):
     model = small(depths=(2,), recurrence="official").train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     export_program(model, tmp_path / "a.pt2")
-    assert model.training and model.groups[0].blocks[1].mixer.sampling
+    assert model.training and model.groups[0].blocks[1].mixer.core.sampling
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     with pytest.raises(OptionError, match="hilbert"):
         export_program(small(recurrence={"scan_order": "hilbert"}), tmp_path / "b.pt2")

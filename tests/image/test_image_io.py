@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from lsm.errors import InputError, OptionError
 from lsm.image.io import has_alpha, printable, read_image, read_rgb, write_image
+from lsm.image.metadata import Metadata
 from lsm.image.pixels import ImageData
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -65,11 +66,11 @@ def test_8_bit_survives(tmp_path: Path, extension: str, channels: int) -> None:
 def test_16_bit_survives_with_profile(tmp_path: Path, extension: str, channels: int) -> None:
     path, pixels = tmp_path / f"a.{extension}", noise(channels, np.uint16)
     profile = SRGB if channels > 2 else SRGB[:16] + b"GRAY" + SRGB[20:]
-    write_image(path, ImageData(pixels, profile))
+    write_image(path, ImageData(pixels, Metadata(icc_profile=profile)))
     back = read_image(path)
     np.testing.assert_array_equal(back.pixels, pixels)
     assert back.pixels.dtype == np.uint16
-    assert back.icc_profile == profile
+    assert back.metadata.icc_profile == profile
     # an independent reader agrees
     if extension == "tif":
         np.testing.assert_array_equal(tifffile.imread(path).reshape(pixels.shape), pixels)
@@ -183,12 +184,12 @@ def test_profile_and_exif_survive(tmp_path: Path, extension: str) -> None:
     with Image.open(tmp_path / f"b.{extension}") as image:
         assert image.info["icc_profile"] == SRGB
         assert image.getexif()[0x8298] == "Somebody"
-        if extension != "tif":
+        if extension != "tif":  # of which Pillow wrote no EXIF directory
             assert image.getexif().get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
 
 
 def test_profile_of_another_kind_of_pixels_is_not_copied(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.png", ImageData(noise(1), SRGB))
+    write_image(tmp_path / "a.png", ImageData(noise(1), Metadata(icc_profile=SRGB)))
     assert "icc_profile" not in Image.open(tmp_path / "a.png").info
 
 
@@ -259,11 +260,11 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_image(tmp_path)
     Image.fromarray(noise(1)[..., 0].astype(np.float32)).save(tmp_path / "f.tif")
-    with pytest.raises(InputError, match="8- and 16-bit"):
+    with pytest.raises(InputError, match=r"floats from 1 to 255; they must lie in \[0, 1\]"):
         read_image(tmp_path / "f.tif")
     frames = [Image.fromarray(noise(3)), Image.fromarray(255 - noise(3))]
     frames[0].save(tmp_path / "m.tif", save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match="2 frames"):
+    with pytest.raises(InputError, match="2 pages"):
         read_image(tmp_path / "m.tif")
 
 
@@ -272,7 +273,7 @@ def test_bombs_are_refused_before_decoding(tmp_path: Path, extension: str) -> No
     for dtype in (np.uint8, np.uint16):
         path = tmp_path / f"{np.dtype(dtype)}.{extension}"
         write_image(path, noise(3, dtype, 100, 100))
-        with pytest.raises(InputError, match="--max-megapixels"):
+        with pytest.raises(InputError, match="raise `max_pixels`"):
             read_image(path, max_pixels=9_999)
         assert read_image(path, max_pixels=10_000).pixels.shape == (100, 100, 3)
     huge = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0))
@@ -304,7 +305,7 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="extension"):
         write_image(tmp_path / "a.gif", noise(3))
     with pytest.raises(InputError, match="uint8 or uint16"):
-        write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.float32))
+        write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.float64))
     assert not list(tmp_path.iterdir())
 
 

@@ -28,11 +28,11 @@ def test_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert memory.available_memory(CPU) == 6 << 30
     (tmp_path / "memory.max").write_text(f"{3 << 30}\n")
     assert memory.available_memory(CPU) == 2 << 30, "file cache is given back when needed"
-    assert memory.budget(CPU) == memory.CPU_SHARE * (2 << 30)
+    assert memory.memory_budget(CPU) == memory.CPU_SHARE * (2 << 30)
 
 
 def test_budget_is_positive_and_limited_here() -> None:
-    assert 0 < memory.budget(CPU) <= memory.CPU_LIMIT
+    assert 0 < memory.memory_budget(CPU) <= memory.CPU_LIMIT
 
 
 def test_only_exhausted_memory_is_taken_for_it() -> None:

@@ -14,7 +14,8 @@ from torch.nn import functional
 from lsm.arch import create_model
 from lsm.errors import CheckpointError, InputError, OptionError
 from lsm.image.io import write_image
-from lsm.image.pixels import ImageData
+from lsm.image.metadata import Metadata
+from lsm.image.pixels import Compression, ImageData
 from lsm.inference import upscaler as module
 from lsm.inference.upscaler import Upscaler
 
@@ -69,6 +70,8 @@ def repeat(pixels: np.ndarray, scale: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_every_kind_of_pixels_in_every_kind_of_tile(channels: int, dtype: type, tile: int | str) -> None:
     pixels = noise(channels, dtype)
+    if channels in (2, 4):  # colours of faint pixels are mixed with their neighbours'
+        pixels[..., -1] |= np.iinfo(dtype).max // 2 + 1
     result = Upscaler(Nearest(), tile=tile, tile_overlap=8, device="cpu")(pixels)
     assert result.dtype == dtype
     assert np.abs(result.astype(int) - repeat(pixels)).max() <= (0 if dtype == np.uint8 else 1)
@@ -259,9 +262,9 @@ def test_progress_counts_every_tile() -> None:
 
 
 def test_metadata_is_kept() -> None:
-    image = ImageData(noise(3), b"profile", b"exif", lossless=False)
+    image = ImageData(noise(3), Metadata(icc_profile=b"profile", exif=b"exif"), Compression(lossless=False))
     result = Upscaler(Nearest(), device="cpu").upscale_image(image)
-    assert (result.icc_profile, result.exif, result.lossless) == (b"profile", b"exif", False)
+    assert (result.metadata, result.compression) == (image.metadata, image.compression)
 
 
 def test_training_mode_is_put_back() -> None:

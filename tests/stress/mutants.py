@@ -14,7 +14,9 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
-from lsm.image.encode import PNG, encode
+from lsm.image.encode import encode
+from lsm.image.formats import PNG
+from lsm.image.metadata import Metadata
 from lsm.image.pixels import ImageData
 
 _EDGES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -65,7 +67,7 @@ def seeds() -> dict[str, bytes]:
     files["lzw16.tif"] = cv2.imencode(".tif", wide[..., :3], [cv2.IMWRITE_TIFF_COMPRESSION, 5])[1].tobytes()
     for channels in (1, 2, 3, 4):
         file = io.BytesIO()
-        encode(ImageData(wide[..., :channels], exif=exif.tobytes()[6:]), PNG, file)
+        encode(ImageData(wide[..., :channels], Metadata(exif=exif.tobytes()[6:])), PNG, file)
         files[f"deep{channels}.png"] = file.getvalue()
     return files
 

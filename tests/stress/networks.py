@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from lsm import LSM, Upscaler
+    from lsm import Upscaler
+    from lsm.arch import Network
 
 
-def small_model(scale: int = 2) -> LSM:
+def small_model(scale: int = 2) -> Network:
     """Make an untrained LSM so small that it costs nothing; it starts as a bilinear upscaler."""
     import torch
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 from conftest import environment, run, script, smooth_image
 
-from lsm.arch.network import CONFIG_KEY
+from lsm.arch.base import CONFIG_KEY
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_rgb, write_image

@@ -119,6 +119,6 @@ def test_script_packs_and_unpacks(tmp_path, stopped, capsys):
         printed = capsys.readouterr()
         return f"{ended.value.code} {printed.out}{printed.err}"
 
-    assert call("pack", "experiments/small").startswith("0 states/small.tar.xz: ")
-    assert call("unpack", "states/small.tar.xz", "--experiments", "elsewhere") == "0 elsewhere/small\n"
+    assert call("pack", "experiments/small").startswith("0 experiments/states/small.tar.xz: ")
+    assert call("unpack", "experiments/states/small.tar.xz", "--experiments", "elsewhere") == "0 elsewhere/small\n"
     assert call("unpack", "options.yml").startswith("2 lsm: error: ")

@@ -14,6 +14,7 @@ from lsm.cli import main  # noqa: E402
 from lsm.errors import InputError  # noqa: E402
 from lsm.image.io import read_image, write_image  # noqa: E402
 from lsm.inference.upscaler import Upscaler  # noqa: E402
+from lsm.version import install_command  # noqa: E402
 from lsm.video.convert import upscale_video  # noqa: E402
 from lsm.video.file import VideoFile  # noqa: E402
 from lsm.weights import load_model  # noqa: E402
@@ -172,4 +173,4 @@ def test_without_pyav_18_one_line_says_what_to_install(monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "av", None)
     monkeypatch.delitem(sys.modules, "av.logging", raising=False)
     code, error = run(capfd, "a.mp4", "-o", "b.mp4")
-    assert (code, error) == (2, "lsm: error: Videos need PyAV and Python 3.11 or newer: pip install 'lsm-sr[video]'.\n")
+    assert (code, error) == (2, f"lsm: error: Videos need PyAV and Python 3.11 or newer: {install_command('video')}.\n")

@@ -1,0 +1,62 @@
+"""Fuzz one kind of file under libFuzzer's guidance, by atheris.
+
+    python tests/fuzz/harness.py image --seconds 600 --corpus results/fuzz/image
+
+Needs atheris (`pip install atheris`, Linux and macOS). The corpus is kept between runs; an input that breaks a
+promise is written to the corpus' folder as crash-…, and belongs into tests/fuzz/crashers/KIND once that is mended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `fuzz` and `stress`, however this file is started
+
+INSTRUMENTED = {
+    "image": ["lsm.image", "lsm.errors", "PIL", "tifffile"],
+    "checkpoint": ["lsm.weights", "lsm.arch.config", "lsm.errors"],
+    "options": ["lsm.training.options", "lsm.training.schema", "lsm.training.image_schema", "lsm.errors", "yaml"],
+    "audio": ["lsm.audio", "lsm.errors", "soundfile"],
+}
+"""Modules whose branches guide the search, by target; what is compiled to machine code does not."""
+
+
+def main() -> None:
+    """Read the arguments, load what is fuzzed with its branches counted, and hand over to libFuzzer."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", choices=INSTRUMENTED)
+    parser.add_argument("--seconds", type=int, default=600, help="time budget")
+    parser.add_argument("--corpus", type=Path, help="folder of inputs, kept and extended; results/fuzz/TARGET if none")
+    arguments, libfuzzer = parser.parse_known_args()
+    corpus = arguments.corpus or Path("results/fuzz") / arguments.target
+    # In a process of its own: what it imports would be loaded here without its branches being counted.
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("seeds.py")), arguments.target, str(corpus)], check=True
+    )
+    flags = [f"-max_total_time={arguments.seconds}", "-timeout=20", "-rss_limit_mb=3000", "-max_len=65536"]
+    fuzz(arguments.target, [*flags, f"-artifact_prefix={corpus}/", "-print_final_stats=1", *libfuzzer, str(corpus)])
+
+
+def fuzz(name: str, arguments: list[str]) -> None:
+    """Run a target until libFuzzer ends; it leaves the process itself.
+
+    Args:
+        name: One of `fuzz.targets.TARGETS`.
+        arguments: Of libFuzzer, the folder of inputs last.
+    """
+    import atheris
+
+    with atheris.instrument_imports(include=INSTRUMENTED[name]):
+        from fuzz.targets import TARGETS
+
+        for path in sorted(Path(arguments[-1]).iterdir())[:50]:  # loads all that the target imports, in no one's time
+            TARGETS[name](path.read_bytes())
+    atheris.Setup([sys.argv[0], *arguments], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
