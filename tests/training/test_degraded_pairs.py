@@ -114,9 +114,7 @@ def test_a_config_is_checked(content, option_file, folder):
     assert "jpeg_range2 must rise" in complaint(jpeg_range2=[95, 30])
     assert "nearest" in complaint(resize_mode_list=["nearest-exact"], resize_mode_prob=[1])
     content["datasets"]["train"].pop("degradation")
-    with pytest.raises(
-        OptionError, match="DegradedPairs needs dataroot_gt and degradation|DegradedPairs needs degradation"
-    ):
+    with pytest.raises(OptionError, match="DegradedPairs needs degradation"):
         read_options(option_file(content))
 
 
