@@ -42,6 +42,9 @@ def restore(
     overwrite: options.Overwrite = False,
     seed: options.Seed = 0,
     max_megapixels: options.MaxMegapixels = 128,
+    quality: options.Quality = None,
+    subsampling: options.Subsampling = None,
+    pages: options.Pages = "one",
     ray: options.Ray = None,
     ray_cpus: options.RayCpus = None,
 ) -> None:
@@ -62,7 +65,8 @@ def restore(
     from lsm.image.remote import any_path
 
     naming = Naming(any_path(output), suffix, ext, drop_alpha=drop_alpha)
-    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    made = options.output_options(quality=quality, subsampling=subsampling, pages=pages)
+    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus, made)
     run_over_files(names, naming, source, task, how, batch)
 
 

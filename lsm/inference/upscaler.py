@@ -126,6 +126,8 @@ class Upscaler:
             alpha = image.pixels[..., -1:]
             pixels = resampling.fill_hidden_colours(pixels, alpha[..., 0])
         by_model = alpha is not None and self.options.alpha == "model" and alpha.min() != alpha.max()
+        if by_model and alpha is not None and resampling.has_hard_edges(alpha):
+            by_model = False
         passes = 2 if by_model else 1
         result = [self._upscale_pixels(pixels, _part(progress, 0, passes))]
         if alpha is not None and by_model:
@@ -203,12 +205,12 @@ class Upscaler:
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
     def _upscale_pixels(self, pixels: np.ndarray, progress: Progress | None, is_alpha: bool = False) -> np.ndarray:
-        """Upscale (H, W, 1) or (H, W, 3) integers by `self.scale`."""
+        """Upscale (H, W, 1) or (H, W, 3) pixels by `self.scale`."""
         height, width, channels = pixels.shape
         scale = self.model_scale
         resample = self.scale != scale
         # Where a resampling follows, the steps between are finer than the result's.
-        dtype = np.dtype(np.uint16) if resample and not is_alpha else pixels.dtype
+        dtype = np.dtype(np.uint16) if resample and not is_alpha and pixels.dtype == np.uint8 else pixels.dtype
         result = np.empty((height * scale, width * scale, channels), dtype)
 
         def cut(row: Span, column: Span) -> Tensor:
