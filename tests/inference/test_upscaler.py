@@ -85,7 +85,7 @@ def test_arrays_and_files_give_arrays_of_their_kind(tmp_path: Path) -> None:
     write_image(tmp_path / "b.png", noise(3, np.uint16))
     assert upscale(str(tmp_path / "b.png")).dtype == np.uint16
     with pytest.raises(InputError, match="uint8 or uint16"):
-        upscale(noise(3).astype(np.float32))
+        upscale(noise(3).astype(np.float64))
     with pytest.raises(InputError, match="uint8 or uint16"):
         upscale(np.zeros((0, 4, 3), np.uint8))
 

@@ -305,5 +305,5 @@ def test_gpus_that_are_not_there_are_named(content, option_file, monkeypatch):
     with pytest.raises(OptionError, match="num_gpu: 2, but torch finds no CUDA device"):
         launch.train(option_file(content))
     content["num_gpu"] = 0
-    with pytest.raises(OptionError, match="start with torchrun"):
+    with pytest.raises(OptionError, match="start by torchrun"):
         launch.train(option_file(content), launcher="pytorch")
