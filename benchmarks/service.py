@@ -45,7 +45,7 @@ def soak(
         print(f"alone {alone:.2f} s, {at_once} at once {together:.2f} s: {together / alone:.2f} times")
         for part in range(10):
             results = pool.map(upscaler, [image] * (requests // 10))
-            same = all(np.array_equal(result, expected) for result in results)
+            same = all(np.array_equal(np.asarray(result), np.asarray(expected)) for result in results)
             print(
                 f"{(part + 1) * (requests // 10):>6} requests: {resident():.0f} MB, {'same' if same else 'OTHER'} bytes"
             )
