@@ -40,6 +40,7 @@ def restore(
     ensemble: options.Ensemble = False,
     skip_existing: options.SkipExisting = False,
     overwrite: options.Overwrite = False,
+    wrap: options.Wrap = False,
     seed: options.Seed = 0,
     max_megapixels: options.MaxMegapixels = 128,
     quality: options.Quality = None,
@@ -58,7 +59,7 @@ def restore(
     # At scale 1 resampled transparency is the transparency itself.
     how = options.upscale_options(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble,
-        alpha="drop" if drop_alpha else "bicubic", seed=seed,
+        alpha="drop" if drop_alpha else "bicubic", seed=seed, wrap=wrap,
     )  # fmt: skip
     source = resolve(model, task=task)
     from lsm.batch.plan import Naming  # reading images takes PyTorch and seconds, which errors above need not wait for

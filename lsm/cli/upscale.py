@@ -27,6 +27,7 @@ def upscale(
     ensemble: options.Ensemble = False,
     skip_existing: options.SkipExisting = False,
     overwrite: options.Overwrite = False,
+    wrap: options.Wrap = False,
     seed: options.Seed = 0,
     max_megapixels: options.MaxMegapixels = 128,
     size: options.Size = None,
@@ -52,7 +53,7 @@ def upscale(
     # What can be wrong is checked before PyTorch and what reads images are imported, which takes seconds.
     how = options.upscale_options(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
-        alpha=alpha, seed=seed,
+        alpha=alpha, seed=seed, wrap=wrap,
     )  # fmt: skip
     from lsm.weights.resolve import resolve
 

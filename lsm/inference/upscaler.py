@@ -18,6 +18,7 @@ from lsm.image.pixels import ImageData, from_tensor, to_tensor
 from lsm.inference import kinds
 from lsm.inference.device import check_precision, fix_seed, pick_device, set_precision
 from lsm.inference.ensemble import self_ensemble
+from lsm.inference.frame import crop_band, frame_pixels, frame_tensor
 from lsm.inference.memory import choose_tile, is_out_of_memory, memory_budget, peak_memory, release
 from lsm.inference.networks import open_network
 from lsm.inference.options import UpscaleOptions
@@ -138,7 +139,7 @@ class Upscaler:
         return image.with_pixels(result[0] if len(result) == 1 else np.concatenate(result, axis=2))
 
     def upscale_tensor(self, image: Tensor, progress: Progress | None = None) -> Tensor:
-        """Upscale a tensor by the network's own scale.
+        """Upscale a tensor by the network's own scale, without a frame around it.
 
         Args:
             image: (1, 3, H, W), values in [0, 1], on any device.
@@ -167,8 +168,10 @@ class Upscaler:
     def _upscale_batch(self, image: Tensor, progress: Progress | None) -> Tensor:
         """Upscale a tensor (C, H, W) or (B, C, H, W) by `self.scale`, image by image."""
         batch = kinds.batch_of(image)
-        count = len(batch)
-        parts = [self.upscale_tensor(batch[i : i + 1], _part(progress, i, count)) for i in range(count)]
+        count, frame, edge = len(batch), self.options.frame, self.options.frame * self.model_scale
+        framed = frame_tensor(batch, frame, self.options.wrap)
+        parts = [self.upscale_tensor(framed[i : i + 1], _part(progress, i, count)) for i in range(count)]
+        parts = [each[..., edge : each.shape[2] - edge, edge : each.shape[3] - edge] for each in parts]
         return kinds.batch_like(torch.cat(parts), image, self.output_size(*batch.shape[2:]))
 
     @property
@@ -212,14 +215,17 @@ class Upscaler:
         # Where a resampling follows, the steps between are finer than the result's.
         dtype = np.dtype(np.uint16) if resample and not is_alpha and pixels.dtype == np.uint8 else pixels.dtype
         result = np.empty((height * scale, width * scale, channels), dtype)
+        frame = self.options.frame
+        framed = frame_pixels(pixels, frame, self.options.wrap)
 
         def cut(row: Span, column: Span) -> Tensor:
-            return to_tensor(pixels[row.start : row.stop, column.start : column.stop])
+            return to_tensor(framed[row.start : row.stop, column.start : column.stop])
 
         def store(top: int, band: Tensor) -> None:
-            result[top : top + band.shape[1]] = from_tensor(band, channels, dtype)
+            rows, inner = crop_band(top, band, frame * scale, height * scale)
+            result[rows] = from_tensor(inner, channels, dtype)
 
-        self._run(height, width, cut, store, progress)
+        self._run(height + 2 * frame, width + 2 * frame, cut, store, progress)
         if is_alpha:
             result = resampling.keep_within_neighbours(result, pixels)
         if not resample:

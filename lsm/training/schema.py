@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Section, Share, existing_file
+from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Share, existing_file
+from lsm.training.section import Section
 from lsm.weights.resolve import embedded_path, list_models
 
 

@@ -79,7 +79,7 @@ class Segments:
             file.unlink(missing_ok=True)  # last, since segments without their plan would be taken for those of another
         plain = json.loads(json.dumps(plan))
         if file.exists():
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
             differing = sorted(name for name in plain if name != "chosen" and plain[name] != found.get(name))
             if differing:
                 raise OptionError(

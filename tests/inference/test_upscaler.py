@@ -150,7 +150,7 @@ def test_seed_decides_what_is_drawn() -> None:
 )
 def test_tile_is_halved_until_it_fits(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     pixels = noise(3, height=100, width=90)
-    upscale = Upscaler(Hungry(24 * 24, error), tile=64, tile_overlap=16, device="cpu")
+    upscale = Upscaler(Hungry(24 * 24, error), tile=64, tile_overlap=16, device="cpu", frame=0)
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(upscale(pixels), repeat(pixels))
     assert "tiles of 32" in caplog.text
