@@ -29,7 +29,7 @@ Model = Annotated[
     typer.Option(
         *MODEL_NAMES,
         help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors, .pth or .onnx file.",
-        show_default="tiny",
+        show_default="auto, which lets each image decide",
     ),
 ]  # fmt: skip
 Scale = Annotated[
@@ -65,9 +65,7 @@ Ensemble = Annotated[
 ]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", "--skip_existing", help="Leave results that are there.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there, even the inputs.")]
-Wrap = Annotated[
-    bool, typer.Option("--wrap", help="For seamless textures: beyond an edge lies the other side.")
-]
+Wrap = Annotated[bool, typer.Option("--wrap", help="For seamless textures: beyond an edge lies the other side.")]
 Seed = Annotated[int, typer.Option("--seed", help="For networks that draw random categories (official recurrence).")]
 MaxMegapixels = Annotated[
     float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger inputs: decompression bombs.")
