@@ -98,10 +98,11 @@ def shots(scale: int, frames: int) -> Iterator[tuple[str, list[np.ndarray], int]
         yield f"{name}, noise 5, H.264", coded(shot(scale, frames, step, 5.0), 28), step
 
 
-def measure(model: str, frames: int) -> list[dict[str, object]]:
+def measure(model: str, frames: int) -> list[dict[str, str | float | None]]:
     """Return a row a shot."""
     upscaler = Upscaler(load_model(model), device="cpu")
-    scale, rows = upscaler.scale, []
+    scale = int(upscaler.scale)
+    rows: list[dict[str, str | float | None]] = []
     for name, small, step in shots(scale, frames):
         ours = flicker([np.asarray(upscaler(frame)) for frame in small], step)
         bicubic = flicker([np.asarray(imresize(frame, scale)) for frame in small], step)

@@ -93,6 +93,11 @@ class Network(nn.Module):
             self.mean.copy_(torch.tensor(self.config.rgb_mean).view_as(self.mean))
         return self
 
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What the network was built with, under the name by which spandrel asks for it."""
+        return self.config.to_dict()
+
     def get_extra_state(self) -> Tensor:
         """Let the state dict carry the configuration."""
         return encode_config(self.config)

@@ -66,7 +66,8 @@ def read_wave(path: Path) -> Wave | None:
         head = file.read(12)
         if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
             return None
-        chunks, long_size, mask = [], None, None
+        chunks: list[Chunk] = []
+        long_size = mask = None
         while len(start := file.read(8)) == 8:
             chunk = Chunk(start[:4], file.tell(), struct.unpack("<I", start[4:])[0])
             if chunk.name == b"ds64":

@@ -139,7 +139,7 @@ def _print_summary(
         parts.append("interrupted")
     if others:
         endings = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
-        parts.append(f"{sum(others.values())} files that are no images were left out ({endings})")
+        parts.append(f"left out, as they are no images: {endings}")
     typer.echo("; ".join(parts) + ".", err=True)
     if summary.animated:
         files = "1 file holds" if len(summary.animated) == 1 else f"{len(summary.animated)} files hold"

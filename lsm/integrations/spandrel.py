@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsm.arch import LSMConfig, Network
 from lsm.arch.base import CONFIG_KEY
+from lsm.arch.convolutional_config import ConvolutionalConfig
 from lsm.errors import needs_extra
 from lsm.weights import build
 from lsm.weights.keys import is_official
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from spandrel import ArchRegistry, ImageModelDescriptor
 
 ID = "LSM"
+
+_RECURRENT = "layers.0.blocks.1.lru.lru_core.nu_log"
+"""The official name that no other network has: the decays of the first recurrent unit."""
 
 
 def install(registry: ArchRegistry | None = None) -> None:
@@ -42,10 +46,14 @@ def install(registry: ArchRegistry | None = None) -> None:
 
 
 def detect(state: dict[str, Any]) -> bool:
-    """Return whether a state dict is LSM's, in our names or in the official ones."""
+    """Return whether a state dict is LSM's, in our names or in the official ones.
+
+    DAT and RGT have nearly all official names; the recurrent unit in every second block is LSM's alone. Files in our
+    names carry their configuration.
+    """
     if is_official(state):
-        return "layers.0.blocks.0.attn.attns.0.pos.pos_proj.weight" in state and "before_RG.1.weight" in state
-    return CONFIG_KEY in state and "shallow.weight" in state and "groups.0.blocks.0.gamma" in state
+        return _RECURRENT in state and "before_RG.1.weight" in state
+    return CONFIG_KEY in state and "shallow.weight" in state
 
 
 def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]:
@@ -61,12 +69,7 @@ def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]
         model.state_dict(),
         architecture=architecture,
         purpose="SR" if config.task == "sr" else "Restoration",
-        tags=[
-            f"{config.embed_dim}dim",
-            f"{len(config.depths)}x{max(config.depths)}",
-            config.recurrence.mode,
-            config.task,
-        ],
+        tags=[f"{config.embed_dim}dim", _depth(config), config.recurrence.mode, config.task],
         # Measured with tiny-x4 on Set5: in float16 a value is off by 0.002 at most, half a step of 8 bits, in bfloat16
         # by 0.012. The scan computes in float32 in any case.
         supports_half=True,
@@ -79,11 +82,20 @@ def describe(model: Network, architecture: Any) -> ImageModelDescriptor[Network]
     )
 
 
-def looks_at_whole_image(config: LSMConfig) -> bool:
+def _depth(config: LSMConfig | ConvolutionalConfig) -> str:
+    """Write how many blocks a network has."""
+    if isinstance(config, ConvolutionalConfig):
+        return f"{config.blocks} blocks"
+    return f"{len(config.depths)}x{max(config.depths)}"
+
+
+def looks_at_whole_image(config: LSMConfig | ConvolutionalConfig) -> bool:
     """Return whether distant pixels matter: through a recurrence along the image or another global mixer.
 
     In `official` recurrence the recurrence runs over the images of a batch, of which there is one.
     """
+    if isinstance(config, ConvolutionalConfig):
+        return bool(config.context_after) and config.recurrence.transition != "none"
     if config.placement == "attention" or config.mixer == "attention" or config.recurrence.mode == "official":
         return False
     return config.mixer != "cml" or config.recurrence.transition != "none"

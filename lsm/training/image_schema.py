@@ -102,7 +102,7 @@ class DatasetConfig(Section):
     clipped: Share | None = None
     quality: _range(1, 100) | None = None  # type: ignore[valid-type]
     grey: Share | None = None
-    degradation: DegradationConfig | None = None
+    degradation: DegradationConfig | None = None  # type: ignore[valid-type]  # made from the options' dataclass
     seed: NonNegativeInt | None = None
 
     @model_validator(mode="after")

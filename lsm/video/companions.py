@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -24,6 +24,7 @@ from lsm.video.inspection import kept_tags
 from lsm.video.source import Companion, Companions
 
 if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
     from av.container.core import Chapter
 
 AUDIO = {"copy": None, "aac": "aac", "opus": "libopus", "flac": "flac", "drop": None}
@@ -50,6 +51,11 @@ class Kept:
     encoder: str | None = None
     chapters: bool = False
     lost: tuple[str, ...] = ()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are further images; FFmpeg then writes no timecode into MP4 and MOV."""
+        return any(one.kind in ("video", "cover") for one in self.streams)
 
 
 def plan_companions(target: Path, source: Companions | None, audio: str) -> Kept:
@@ -149,14 +155,16 @@ def add_companions(output: OutputContainer, kept: Kept, stack: contextlib.ExitSt
 def _add(output: OutputContainer, stream: Stream, encoder: str | None) -> Stream:
     """Add a copy of a stream, or one that an encoder fills, with its tags and disposition."""
     if encoder is None:
-        made = output.add_stream_from_template(stream)
+        made: Stream = output.add_stream_from_template(stream)
     else:
         assert isinstance(stream, AudioStream)
         rates = _RATES.get(encoder, (stream.rate,))
         rate = next((one for one in rates if one >= stream.rate), rates[-1])
-        made = output.add_stream(encoder, rate=rate, layout=_layout(stream))
+        audio = output.add_stream(encoder, rate=rate, layout=_layout(stream))
+        assert isinstance(audio, AudioStream)
         if encoder in _KBITS:
-            made.bit_rate = 1000 * _KBITS[encoder] * made.layout.nb_channels
+            audio.bit_rate = 1000 * _KBITS[encoder] * audio.layout.nb_channels
+        made = audio
     # The frames' own stream has the timecode; for a copied one MP4 refuses to write it.
     made.metadata.update({name: text for name, text in kept_tags(stream.metadata).items() if name != "timecode"})
     made.disposition = stream.disposition
@@ -198,7 +206,7 @@ def _encoded(packets: Iterator[Packet], stream: AudioStream) -> Iterator[Packet]
     last = -(2**62)
     for packet in packets:
         with contextlib.suppress(FFmpegError):
-            for frame in packet.decode():
+            for frame in cast("list[AudioFrame]", packet.decode()):
                 frame.pts = None if frame.pts is None else max(frame.pts, last + 1)
                 last = last if frame.pts is None else frame.pts
                 yield from stream.encode(frame)
@@ -207,12 +215,13 @@ def _encoded(packets: Iterator[Packet], stream: AudioStream) -> Iterator[Packet]
 
 def _chapters(chapters: Sequence[Chapter], source: Companions) -> list[Chapter]:
     """Move chapters to where the video now begins."""
-    moved = []
+    moved: list[Chapter] = []
     for chapter in chapters:
         base = chapter["time_base"]
         shift = round(source.start / base) if base else 0
-        start, end = (max(0, chapter[key] - shift) for key in ("start", "end"))
-        moved.append({**chapter, "start": start, "end": end})
+        new = chapter.copy()
+        new["start"], new["end"] = max(0, chapter["start"] - shift), max(0, chapter["end"] - shift)
+        moved.append(new)
     return moved
 
 

@@ -21,7 +21,7 @@ from lsm.video.encoding import Encoding, Shape, coded_size, keeps_alpha
 from lsm.video.join import Joined, join, rehearse
 from lsm.video.light import light_options
 from lsm.video.segments import Segments, SegmentWriter, read_numbers
-from lsm.video.source import Facts, Frame, Source
+from lsm.video.source import Frame, Source
 from lsm.weights.identity import file_hash, state_hash
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def upscale_video(
     kept = plan_companions(target, facts.companions, audio)
     joined = Joined(target, encoding, shape, facts, kept)
     rehearse(joined)
-    for line in (*kept.lost, *_lost(encoding, facts, pixel_format)):
+    for line in (*kept.lost, *_lost(joined)):
         log.warning("%s: %s", printable(target), line)
     plan = {
         "input": source.identity(),
@@ -114,10 +114,13 @@ def upscale_video(
     return Report(shape.width, shape.height, total, sum(done))
 
 
-def _lost(encoding: Encoding, facts: Facts, pixel_format: str) -> list[str]:
-    """Say what frames carry and the encoder does not keep, a line each."""
+def _lost(joined: Joined) -> list[str]:
+    """Say what frames carry and the encoder or the container does not keep, a line each."""
+    encoding, facts = joined.encoding, joined.facts
     lines = [f"{words} cannot be written, and is lost." for words in facts.unkept]
-    if facts.alpha and not keeps_alpha(pixel_format):
+    if joined.loses_timecode:
+        lines.append("the timecode is lost: it needs a container such as .mkv beside a cover or another video.")
+    if facts.alpha and not keeps_alpha(joined.shape.pixel_format):
         lines.append("transparency is lost; the codecs ffv1, prores_ks and libvpx-vp9 keep it.")
     if facts.light and not light_options(encoding.codec, facts.light):
         lines.append(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.codec.context import CodecContext
@@ -27,6 +28,11 @@ from lsm.video.geometry import Orientation, orientation_of
 from lsm.video.light import read_light
 from lsm.video.source import Companion, Companions, Facts
 from lsm.video.times import MPEG_WRAP, Stamp, Track, presentation_times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from av.sidedata.sidedata import SideData
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +110,7 @@ def inspect(path: Path, container: InputContainer, resize_to_first: bool) -> Ins
             f"frames to the first (resize_to_first), or cut the file there."
         )
     matrix = first.side_data.get("DISPLAYMATRIX")
-    orientation = orientation_of(None if matrix is None else bytes(matrix))
+    orientation = orientation_of(None if matrix is None else bytes(cast("Any", matrix)))
     height, width = orientation.size(first.height, first.width)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     time_base = stream.time_base or Fraction(1, 1000)
@@ -150,7 +156,7 @@ def video_stream(container: InputContainer) -> VideoStream:
 def decoder_of(stream: VideoStream) -> VideoCodecContext:
     """Return what decodes a stream: its own decoder, unless that would overlook VP8's and VP9's transparency."""
     other = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
-    if other and stream.metadata.get("alpha_mode") == "1":
+    if other and {name.lower(): text for name, text in stream.metadata.items()}.get("alpha_mode") == "1":
         context = CodecContext.create(other, "r")
         assert isinstance(context, VideoCodecContext)
         return context
@@ -211,7 +217,8 @@ def _note(reading: _Reading, frame: VideoFrame) -> None:
         reading.resized = number, frame.width, frame.height
     if frame.is_corrupt:
         reading.concealed.append(number)
-    reading.side_data.update(data.type.name for data in frame.side_data)
+    # A mapping by its type, whose iteration gives the data.
+    reading.side_data.update(data.type.name for data in cast("Iterable[SideData]", frame.side_data))
     if not reading.transparent and any(component.is_alpha for component in frame.format.components):
         reading.transparent = bool(frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255)
     reading.frames.append(Stamp(frame.pts, frame.dts, frame.duration or 0))
@@ -254,11 +261,11 @@ def _timed(
             for time, one in zip(times, track.stamps, strict=True)
         ]
         companions.append(Companion(other.index, kind, _codec_name(other), shifts))
-    times = [time for time in made[0] if time is not None]
-    start = ((stamps[0].pts if stamps and stamps[0].pts is not None else 0) - (times[0] if times else 0)) * (
+    shown = [time for time in made[0] if time is not None]
+    start = ((stamps[0].pts if stamps and stamps[0].pts is not None else 0) - (shown[0] if shown else 0)) * (
         tracks[0].time_base
     )
-    return times, Companions(path, tuple(companions), start, len(container.chapters()))
+    return shown, Companions(path, tuple(companions), start, len(container.chapters()))
 
 
 def _track(stream: Stream, stamps: list[Stamp]) -> Track:
@@ -266,10 +273,12 @@ def _track(stream: Stream, stamps: list[Stamp]) -> Track:
     fed = [Stamp(one.pts if one.dts is None else one.dts, None, one.duration) for one in stamps]
     durations = [one.duration for one in stamps if one.duration]
     time_base = stream.time_base or Fraction(1, 1000)
-    lead_in = 0
-    if stamps and stream.type == "audio" and stream.start_time is not None and stamps[0].pts is not None:
-        lead_in = stream.start_time - stamps[0].pts
-        lead_in = lead_in if 0 <= lead_in * time_base < 1 else 0
+    begin = stream.start_time
+    if stream.type == "video":  # frames that are shown before others that were coded before them
+        begin = min((one.pts for one in stamps[:32] if one.pts is not None), default=None)
+    first = fed[0].pts if fed else None
+    lead_in = 0 if begin is None or first is None else begin - first
+    lead_in = lead_in if 0 <= lead_in * time_base < 1 and stream.type in ("audio", "video") else 0
     sparse = stream.type not in ("audio", "video") or bool(stream.disposition & Disposition.attached_pic)
     # A cover, or a subtitle without any time, belongs to no moment: it must not decide where zero is.
     timed = fed if any(one.pts is not None for one in fed) else []

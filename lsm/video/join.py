@@ -45,6 +45,12 @@ class Joined:
     facts: Facts
     kept: Kept
 
+    @property
+    def loses_timecode(self) -> bool:
+        """Whether the source has a timecode that this container cannot hold beside further images."""
+        crowded = self.kept.crowded and container_of(self.target) in ("mp4", "mov")
+        return crowded and "timecode" in {**self.facts.metadata, **self.facts.stream_metadata}
+
 
 def rehearse(joined: Joined) -> None:
     """Write the whole video to nowhere, with one grey frame at all times: what cannot be written is known now.
@@ -113,6 +119,9 @@ def _opened(
             configure(video.codec_context, encoding, shape, facts)
             video.time_base = facts.time_base
             video.metadata.update(facts.stream_metadata)
+            if joined.loses_timecode:
+                for tags in (output.metadata, video.metadata):
+                    tags.pop("timecode", None)
             if keeps_alpha(shape.pixel_format) and encoding.codec == "libvpx-vp9":
                 video.metadata["alpha_mode"] = "1"
             if encoding.codec == "libx265" and name in ("mp4", "mov"):

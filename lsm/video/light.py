@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, cast
 
 from av.video.frame import VideoFrame
 
@@ -37,13 +38,13 @@ class Light:
 def read_light(frame: VideoFrame) -> Light:
     """Read the metadata that FFmpeg attached to a frame."""
     primaries = luminance = content = None
-    found = {data.type.name: bytes(data) for data in frame.side_data if data.type.name in _KINDS}
-    if len(mastering := found.get(_KINDS[0], b"")) == 88:  # ten rationals, and whether each half is known
+    mastering, level = (bytes(cast("Any", frame.side_data.get(kind)) or b"") for kind in _KINDS)
+    if len(mastering) == 88:  # ten rationals, and whether each half is known
         numbers = struct.unpack("=22i", mastering)
         values = [float(Fraction(numbers[i], numbers[i + 1] or 1)) for i in range(0, 20, 2)]
         primaries = tuple(values[:8]) if numbers[20] else None
         luminance = (values[8], values[9]) if numbers[21] else None
-    if len(level := found.get(_KINDS[1], b"")) == 8:
+    if len(level) == 8:
         content = struct.unpack("=2I", level)
     return Light(primaries, luminance, content)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -33,7 +33,8 @@ from lsm.video.encoding import Encoding, Shape, keeps_alpha, open_encoder
 from lsm.video.source import Facts, Frame
 
 _PLAN, _ENDING = "plan.json", ".safetensors"
-_WRAPPING, _BESIDE = "matroska", "matroska_block_additional"
+_WRAPPING = "matroska"
+_BESIDE: Final = "matroska_block_additional"
 _NUMBERS = ("pts", "duration", "size", "key")
 
 
@@ -78,7 +79,7 @@ class Segments:
             file.unlink(missing_ok=True)  # last, since segments without their plan would be taken for those of another
         plain = json.loads(json.dumps(plan))
         if file.exists():
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
             differing = sorted(name for name in plain if name != "chosen" and plain[name] != found.get(name))
             if differing:
                 raise OptionError(

@@ -61,7 +61,7 @@ def test_sizes(options: dict[str, object], size: tuple[int, int]) -> None:
     assert result.shape[:2] == size
     if options.get("fit") != "fill":
         np.testing.assert_array_equal(
-            result, resized(upscaled.pixels, *size, result.dtype) if options else upscaled.pixels
+            result, upscaled.pixels if size == (24, 32) else resized(upscaled.pixels, *size, result.dtype)
         )
 
 
@@ -107,7 +107,7 @@ def test_all_pages_are_upscaled_and_one_is_asked_for_otherwise(tmp_path: Path) -
         Job(tmp_path / "a.tif", tmp_path / "b.png", output=every),
         Job(tmp_path / "a.tif", tmp_path / "c.tif"),
     )
-    assert "2 pages, 32×24" in said[0]
+    assert any("2 pages, 32×24" in line for line in said)
     for number, page in enumerate((PIXELS, PIXELS[:5])):
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif", key=number), page.repeat(2, 0).repeat(2, 1))
     assert [reason.split(": ")[1] for _, reason in summary.failed] == [

@@ -1,5 +1,6 @@
 """Files that once broke a promise of SECURITY.md, and whole ones, through the fuzzers' own functions."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_every_target_has_a_folder_of_crashers_and_modules_that_guide_it() -> No
 
 
 @pytest.mark.parametrize("seeds", [images, options], ids=lambda seeds: seeds.__name__)
-def test_the_seeds_are_read(seeds) -> None:
+def test_the_seeds_are_read(seeds: Callable[[], list[bytes]]) -> None:
     for data in seeds()[:3]:
         TARGETS["image" if seeds is images else "options"](data)
 
@@ -35,9 +36,9 @@ def test_the_seeds_of_audio_are_denoised() -> None:
     TARGETS["audio"](sounds()[0])
 
 
-def test_the_fuzzers_can_fail(monkeypatch) -> None:
+def test_the_fuzzers_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(text: str) -> None:
-        def read(path, most):
+        def read(path: Path, most: int) -> None:
             raise InputError(text)
 
         monkeypatch.setattr("lsm.image.io.read_image", read)
@@ -49,7 +50,7 @@ def test_the_fuzzers_can_fail(monkeypatch) -> None:
         with pytest.raises(BrokenPromise):
             image(b"x")
 
-    def crash(path, most):
+    def crash(path: Path, most: int) -> None:
         raise ValueError("damaged")
 
     monkeypatch.setattr("lsm.image.io.read_image", crash)

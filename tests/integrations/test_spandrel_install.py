@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm import load_model
-from lsm.arch import PRESETS, create_model
+from lsm.arch import PRESETS, VARIANTS, create_model
 from lsm.weights import embedded_path, list_models, save_model
 
 spandrel = pytest.importorskip("spandrel")
@@ -47,6 +47,12 @@ def test_files_of_every_preset(loader, variant, ending, tmp_path):
     else:
         save_model(model, path)
     assert check(loader, path).tiling is spandrel.ModelTiling.DISCOURAGED
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in PRESETS])
+def test_files_of_convolutional_networks(loader, variant, tmp_path):
+    save_model(create_model(variant, 2), tmp_path / "a.safetensors")
+    assert check(loader, tmp_path / "a.safetensors").tiling is spandrel.ModelTiling.DISCOURAGED
 
 
 @pytest.mark.parametrize("name", ["light_x4", "light_x3", "classical_x2"])

@@ -98,11 +98,11 @@ def write_clip(
     return path
 
 
-def read_clip(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
+def read_clip(path: Path, video: int = 0) -> tuple[list[np.ndarray], list[Fraction]]:
     """Decode to RGB by the colours stated in the file, and give the time of each frame in seconds."""
     frames, times = [], []
     with av.open(path) as container:
-        for frame in container.decode(video=0):
+        for frame in container.decode(video=video):
             deep = frame.format.components[0].bits > 8
             coefficients = {1: 1, 9: 9}.get(frame.colorspace, 5)
             options = {} if frame.format.is_rgb else {"src_colorspace": coefficients}

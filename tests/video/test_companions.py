@@ -51,19 +51,21 @@ def test_subtitles_chapters_and_attachments(tmp_path, caplog):
     assert [stream["codec_type"] for stream in made["streams"]] == ["video", "audio", "subtitle", "attachment"]
     assert [chapter["tags"]["title"] for chapter in made["chapters"]] == ["One", "Two"]
     assert float(made["chapters"][1]["start_time"]) == pytest.approx(0.2, abs=0.03)
-    with av.open(tmp_path / "b.mkv") as container:
-        (text,) = [packet for packet in container.demux(subtitles=0) if packet.size]
-        assert bytes(text) == b"Hello"
-        assert container.streams.get(3)[0].data == b"no real font"
-    start = read_clip(tmp_path / "b.mkv")[1][0]
-    assert float(text.pts * text.time_base) == pytest.approx(0.1 + float(start), abs=0.002)
+    after = []
+    for path in (source, tmp_path / "b.mkv"):
+        with av.open(path) as container:
+            (text,) = [packet for packet in container.demux(subtitles=0) if packet.size]
+            assert bytes(text) == b"Hello"
+            assert container.streams.get(3)[0].data == b"no real font"
+        after.append(text.pts * text.time_base - read_clip(path)[1][0])
+    assert after[0] == after[1]
     upscale_video(VideoFile(source), tmp_path / "b.mp4", Bicubic(), FAST)
     assert "stream 2, subtitle (srt), is lost: mp4 cannot hold it (.mkv can)" in caplog.text
     assert "stream 3, attachment" in caplog.text
     assert len(probe(tmp_path / "b.mp4", "-show_chapters")["chapters"]) == 2
 
 
-def test_a_cover_a_second_video_and_the_timecode(tmp_path, caplog):
+def test_a_cover_and_a_second_video(tmp_path, caplog):
     clip = write_clip(tmp_path / "clip.mp4", images(5))
     with av.open(tmp_path / "cover.png", "w", format="image2") as output:
         stream = output.add_stream("png", rate=1)
@@ -80,8 +82,22 @@ def test_a_cover_a_second_video_and_the_timecode(tmp_path, caplog):
         videos = [one for one in streams if one["codec_type"] == "video"]
         assert [(one["width"], one["height"]) for one in videos] == [(64, 48), (32, 24), (32, 24)]
         assert videos[2]["codec_name"] == "png"
+        times = [read_clip(tmp_path / name)[1], read_clip(tmp_path / name, 1)[1]]
+        assert times[0] == times[1] == [Fraction(number, 25) for number in range(5)]
         tags = {name.lower(): text for one in streams for name, text in one.get("tags", {}).items()}
-        assert tags["timecode"] == "01:02:03:04"
+        assert ("timecode" in tags) == (name == "b.mkv")
+        assert ("the timecode is lost" in caplog.text) == (name == "b.mp4")
+        caplog.clear()
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv"])
+def test_the_timecode(tmp_path, caplog, name):
+    clip = write_clip(tmp_path / "clip.mp4", images(5))
+    by_ffmpeg("-i", clip, "-c", "copy", "-timecode", "01:02:03:04", tmp_path / "a.mov")
+    upscale_video(VideoFile(tmp_path / "a.mov"), tmp_path / name, Bicubic(), FAST)
+    streams = probe(tmp_path / name, "-show_streams")["streams"]
+    tags = {name.lower(): text for one in streams for name, text in one.get("tags", {}).items()}
+    assert tags["timecode"] == "01:02:03:04"
     assert not caplog.text
 
 

@@ -126,8 +126,8 @@ def _kernel(options: DegradationOptions, second: bool, generator: np.random.Gene
             options.of_round("betag_range" if shape == "generalized" else "betap_range", second), generator
         )
     if last == "iso":
-        return Kernel(shape, size, float(generator.uniform(*sigma)), None, 0.0, beta)
-    sides = generator.uniform(*sigma, size=2)
+        return Kernel(shape, size, float(generator.uniform(sigma[0], sigma[1])), None, 0.0, beta)
+    sides = generator.uniform(sigma[0], sigma[1], size=2)
     return Kernel(shape, size, float(sides[0]), float(sides[1]), float(generator.uniform(-math.pi, math.pi)), beta)
 
 

@@ -86,10 +86,15 @@ class FeatureAttention(TokenMixer):
 
 
 class SpectralAttention(FeatureAttention):
-    """Attention with the softmax or the Gaussian kernel, by random Fourier features.
+    """Attention with the softmax kernel of unit vectors, or the Gaussian kernel, by random Fourier features.
+
+    For softmax, queries and keys are brought to length 1 (Peng et al., §3.1): there the softmax kernel is the Gaussian
+    one but for a factor, so that no key weighs more than e² times another and the divisor stays away from zero, as
+    it does not with the factor e^{|k|²/2} that keys of other lengths need. The scores are q·k/(|q| |k|); Peng et al.
+    learn a spread besides, which is 1 here.
 
     Paper: Rahimi and Recht 2007; Peng et al. 2021, random feature attention, arXiv 2103.02143.
-    Equation: y = φ(q)(φ(k)ᵀ v)/φ(q)(φ(k)ᵀ 1), φ(x) = [cos ωx, sin ωx]/√m, times e^{|x|²/2} for softmax.
+    Equation: y = φ(q)(φ(k)ᵀ v)/φ(q)(φ(k)ᵀ 1), φ(x) = [cos ωx, sin ωx]/√m; for softmax φ(x/|x|).
     Cost: n.
     Parameters: 4·C² + 4·C.
 
@@ -135,12 +140,10 @@ class SpectralAttention(FeatureAttention):
         self.kernel = kernel
 
     def features(self, query: Tensor, key: Tensor, projection: Tensor) -> tuple[Tensor, Tensor]:
-        """Map to cosines and sines; the norm of a query, and a factor for all keys, cancel."""
-        mapped = features.trigonometric(key, projection)
+        """Map to cosines and sines."""
         if self.kernel == "softmax":
-            lengths = key.square().sum(-1, keepdim=True) / 2
-            mapped = mapped * torch.exp(lengths - lengths.detach().amax(-2, keepdim=True))
-        return features.trigonometric(query, projection), mapped
+            query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
+        return features.trigonometric(query, projection), features.trigonometric(key, projection)
 
 
 class PerformerAttention(FeatureAttention):

@@ -16,6 +16,7 @@ def exact(query, key, value, kernel):
 
 KERNELS = {
     "softmax": lambda q, k: torch.exp((q * k).sum(-1)),
+    "softmax of unit vectors": lambda q, k: torch.exp(torch.nn.functional.cosine_similarity(q, k, dim=-1)),
     "gaussian": lambda q, k: torch.exp(-(q - k).square().sum(-1) / 2),
     "polynomial": lambda q, k: ((q * k).sum(-1) + 1) ** 2,
 }
@@ -44,7 +45,7 @@ def error_slope(mixer, kernel, draw):
 @pytest.mark.parametrize(
     ("mixer", "kernel"),
     [
-        (SpectralAttention(4, heads=1), "softmax"),
+        (SpectralAttention(4, heads=1), "softmax of unit vectors"),
         (SpectralAttention(4, heads=1, kernel="gaussian"), "gaussian"),
         (PerformerAttention(4, heads=1), "softmax"),
         (KernelAttention(4, heads=1), "gaussian"),
@@ -57,6 +58,22 @@ def test_converges_to_exact_attention(mixer, kernel, orthogonal):
     )
     assert -0.65 < slope < -0.35
     assert errors[-1] < 0.05
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("spread", [0.1, 1.0, 10.0])
+def test_random_features_attend_like_exact_softmax_at_any_spread(spread):
+    """Without the division by the lengths, the divisor goes through zero from a spread of about 1 on."""
+    mixer = SpectralAttention(64, heads=4, num_features=1024).double()
+    query, key, value = torch.randn(3, 4, 64, 16).double().mul(spread)
+    query, key = query[None], key[None]
+    got = features.attend(*mixer.features(query, key, mixer.projection), value[None])[0]
+    unit = torch.nn.functional.normalize
+    expected = torch.softmax(unit(query[0], dim=-1) @ unit(key[0], dim=-1).transpose(-1, -2), dim=-1) @ value
+    assert (got - expected).norm() / expected.norm() < 0.15
+    weights = mixer.features(query, key, mixer.projection)
+    divisor = (weights[0] @ weights[1].sum(-2).unsqueeze(-1)) / key.shape[-2]
+    assert divisor.min() > 0.1  # the kernel of unit vectors is e^-2 at least
 
 
 def test_polynomial_features_converge():
