@@ -22,6 +22,7 @@ from lsm.image.formats import TIFF, format_of
 from lsm.image.io import MAX_PIXELS, OutputExistsError, printable, read_image, read_pages, write_image, write_pages
 from lsm.image.pixels import ImageData
 from lsm.image.remote import exists
+from lsm.inference.choose import Choice
 from lsm.inference.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ class _Run:
             self._fail(job, error)
             return
         self.await_writing()
-        self.writing = job, writer.submit(self._write, job, results, start)
+        self.writing = job, writer.submit(self._write, job, results, self.upscaler.choice, start)
 
     def _upscale_pages(self, job: Job, images: list[ImageData]) -> list[ImageData]:
         """Upscale the pages of a file, and bring them to what is asked for."""
@@ -178,11 +179,12 @@ class _Run:
             results.append(job.output.apply(self.upscaler.upscale_image(image, tile), image))
         return results
 
-    def _write(self, job: Job, results: list[ImageData], start: float) -> str:
+    def _write(self, job: Job, results: list[ImageData], choice: Choice | None, start: float) -> str:
         """Write the results of one file and return lines that say so; in the writing thread."""
+        chosen = f", taken for {choice.kind}: {choice.reason}" if choice else ""
         first = results[0]
         if self.note:
-            results = [result.with_metadata(result.metadata.with_note(self.note)) for result in results]
+            results = [result.with_metadata(result.metadata.with_note(self.note + chosen)) for result in results]
         if len(results) == 1:
             lost = write_image(job.target, results[0], job.replace)
         else:
@@ -191,7 +193,7 @@ class _Run:
         pages = f"{len(results)} pages, " if len(results) > 1 else ""
         if first.frames > len(results):
             self.summary.animated.append(job)
-        said = f"{printable(job.target)}  {pages}{width}×{height}, {time.monotonic() - start:.1f} s"
+        said = f"{printable(job.target)}  {pages}{width}×{height}, {time.monotonic() - start:.1f} s{chosen}"
         return "\n  ".join([said, *([job.note] if job.note else []), *first.notes, *lost])
 
     def await_writing(self) -> None:

@@ -29,7 +29,7 @@ Model = Annotated[
     typer.Option(
         *MODEL_NAMES,
         help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors, .pth or .onnx file.",
-        show_default="tiny",
+        show_default="auto, which lets each image decide",
     ),
 ]  # fmt: skip
 Scale = Annotated[

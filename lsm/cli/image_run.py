@@ -64,7 +64,8 @@ def _run(
     from lsm.inference.upscaler import Upscaler
 
     upscaler = Upscaler(open_network(source, task), options)
-    settings = describe(source.name, upscaler)
+    upscaler.photo = source.photo
+    settings = describe(source.label, upscaler)
     with _progress(jobs, settings, hide) as callbacks:
         note = processing_note(settings, options.seed)
         return upscale_files(jobs, upscaler, note=note, max_pixels=batch.max_pixels, callbacks=callbacks)
@@ -78,6 +79,8 @@ def _run_on_ray(
     from lsm.inference.provenance import processing_note
 
     assert batch.ray is not None
+    if source.photo:
+        raise OptionError(f"On a cluster images do not choose: name `model` {source.name} or {source.photo}.")
     with ray_cluster.connect(batch.ray):
         cluster = ray_cluster.Cluster(source, options, task, batch.ray_cpus)
         with _progress(jobs, cluster.settings, hide) as callbacks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from lsm.errors import CheckpointError, InputError
 from lsm.image import resample as resampling
 from lsm.image.pixels import ImageData, from_tensor, to_tensor
 from lsm.inference import kinds
+from lsm.inference.choose import Choice, choose
 from lsm.inference.device import check_precision, fix_seed, pick_device, set_precision
 from lsm.inference.ensemble import self_ensemble
 from lsm.inference.frame import crop_band, frame_pixels, frame_tensor
@@ -23,6 +25,7 @@ from lsm.inference.memory import choose_tile, is_out_of_memory, memory_budget, p
 from lsm.inference.networks import open_network
 from lsm.inference.options import UpscaleOptions
 from lsm.inference.tiling import Span, blend_bands, check_tile, count_tiles, spans
+from lsm.weights.resolve import resolve
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and all tiles of the image; it starts anew if memory ran out."""
@@ -50,6 +53,9 @@ class Upscaler:
         precision: In which it computes; that of an exported network is fixed.
         model_scale: The network's own scale.
         scale: That of the results.
+        photo: Name of weights by which compressed or noisy images are upscaled instead, see `lsm.inference.choose`;
+            none where the one network does all. The name "auto" sets it.
+        choice: What the last image was taken for, where there was a choice.
 
     Raises:
         CheckpointError: If there are no such weights, or they cannot be read.
@@ -58,7 +64,12 @@ class Upscaler:
 
     def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
         self.options = (options or UpscaleOptions()).replace(**changes)
-        network: Any = open_network(model, scale=self.options.scale) if isinstance(model, str | Path) else model
+        self.photo: str | None = None
+        self.choice: Choice | None = None
+        network: Any = model
+        if isinstance(model, str | Path):
+            source = resolve(model, self.options.scale)
+            network, self.photo = open_network(source), source.photo
         # Networks that run elsewhere than in torch know where, and with how many bits.
         self.device: torch.device = getattr(network, "pick_device", pick_device)(self.options.device)
         self.precision = check_precision(self.options.precision, getattr(network, "precision", None))
@@ -122,6 +133,10 @@ class Upscaler:
         Raises:
             InputError: If memory does not suffice.
         """
+        if self.photo:
+            self.choice = choose(image.colour, None if image.compression.lossless else image.compression.quality)
+            if self.choice.kind == "photo":
+                return self._for_photos.upscale_image(image, progress)
         pixels, alpha = image.colour, None
         if image.has_alpha and self.options.alpha != "drop":
             alpha = image.pixels[..., -1:]
@@ -137,6 +152,12 @@ class Upscaler:
             height, width = result[0].shape[:2]
             result.append(resampling.resized(alpha, height, width, alpha.dtype))
         return image.with_pixels(result[0] if len(result) == 1 else np.concatenate(result, axis=2))
+
+    @functools.cached_property
+    def _for_photos(self) -> Upscaler:
+        """The upscaler of compressed or noisy images, made for the first of them."""
+        assert self.photo is not None
+        return Upscaler(open_network(self.photo), self.options)
 
     def upscale_tensor(self, image: Tensor, progress: Progress | None = None) -> Tensor:
         """Upscale a tensor by the network's own scale, without a frame around it.
