@@ -142,7 +142,9 @@ def card(weights: Weights, measured: Mapping[str, Any] | None) -> str:
 
 - File: `lsm/weights/embedded/{weights.name}.safetensors`, {weights.size:,} bytes, {weights.parameters:,} numbers
 - SHA-256: `{weights.sha256}`
-- Licence: {metadata["licence"]}
+- Licence of the weights: {metadata["licence"]}
+- Data: {metadata.get("data_licences", "terms not on record")}
+{_teachers(metadata)}- Openness: {metadata.get("openness", "none stated")}; see [licences](../licences.md)
 
 ## Intended use
 {kind.use}
@@ -163,6 +165,11 @@ Steps: {int(steps or 0):,}{averaging}.{made}
 {yaml.safe_dump(weights.settings, default_flow_style=None, sort_keys=False).strip()}
 ```
 """
+
+
+def _teachers(metadata: Mapping[str, str]) -> str:
+    """Return a line about the networks that were learned from; none if there were none."""
+    return f"- Teachers: {metadata['teacher_licences']}\n" if "teacher_licences" in metadata else ""
 
 
 def _numbers(weights: Weights, measured: Mapping[str, Any] | None) -> str:

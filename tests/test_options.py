@@ -36,19 +36,21 @@ def files_in_place(tmp_path, monkeypatch):
         for settings in content["datasets"].values():
             for key in {"dataroot_gt", "dataroot_lq"} & settings.keys():
                 (tmp_path / settings[key]).mkdir(parents=True, exist_ok=True)
-        weights = content.get("path", {}).get("pretrain_network_g")
-        if weights and "/" in weights:
-            (tmp_path / weights).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / weights).touch()
+        teacher = (content.get("train", {}).get("teacher") or {}).get("path")
+        for weights in (content.get("path", {}).get("pretrain_network_g"), teacher):
+            if weights and "/" in weights:
+                (tmp_path / weights).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / weights).touch()
 
 
 def test_every_preset_scale_and_stage_has_its_files():
     presets = {f"{variant}_x{scale}" for variant in ("light", "s", "base") for scale in (2, 3, 4)}
     tiny = {f"tiny_{each}" for each in ("x2", "x3", "x4", "denoise", "denoise25", "jpeg")}
-    assert {path.stem for path in TESTING} == presets | tiny
+    assert {path.stem for path in TESTING} == presets | tiny | {"fast_x4"}
     stages = {f"{name}_{stage}" for name in presets for stage in ("scratch", "finetune")}
     further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
-    assert {path.stem for path in TRAINING} == stages | tiny | further
+    fast = {f"fast_{each}" for each in ("x2", "x3", "x4", "denoise", "jpeg")} | {"photo_x2", "photo_x4"}
+    assert {path.stem for path in TRAINING} == stages | tiny | further | fast
 
 
 @pytest.mark.parametrize("path", [*TRAINING, *TESTING], ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -68,7 +70,10 @@ def test_file_is_valid_and_builds_its_network(path, files_in_place):
     assert scale > 1 or purpose.startswith(network.config.task)
 
 
-@pytest.mark.parametrize("path", [path for path in TRAINING if "tiny" not in path.stem], ids=lambda path: path.stem)
+OF_THE_PAPER = [path for path in TRAINING if path.stem.split("_")[0] in PARAMETERS]
+
+
+@pytest.mark.parametrize("path", OF_THE_PAPER, ids=lambda path: path.stem)
 def test_recipe_of_the_paper(path, files_in_place):
     options = read_options(path)
     light, finetune = path.stem.startswith("light"), path.stem.endswith("finetune")

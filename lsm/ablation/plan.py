@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from lsm.errors import OptionError
-from lsm.training.image_schema import Section
 from lsm.training.options import parse_yaml, read_options
+from lsm.training.section import Section
 
 
 class Plan(Section):

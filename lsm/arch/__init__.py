@@ -6,9 +6,10 @@ from lsm.arch.config import LSMConfig
 from lsm.arch.convolutional import ConvolutionalLSM
 from lsm.arch.convolutional_config import ConvolutionalConfig
 from lsm.arch.network import LSM
-from lsm.arch.presets import PRESETS, VARIANTS, preset_config
+from lsm.arch.presets import CONVOLUTIONAL, PRESETS, VARIANTS, preset_config
 
 __all__ = [
+    "CONVOLUTIONAL",
     "LSM",
     "PRESETS",
     "VARIANTS",

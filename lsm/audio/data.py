@@ -127,15 +127,19 @@ class PairDataset(Dataset[Pair]):
         return torch.from_numpy(signals[0])[None], torch.from_numpy(signals[1])[None]
 
 
-def find_audio(folder: Path) -> list[Path]:
-    """List the WAV, FLAC and OGG files of a folder and its subfolders, sorted.
+def find_audio(folder: Path, suffixes: Sequence[str] = AUDIO_SUFFIXES) -> list[Path]:
+    """List the files of audio in a folder and its subfolders, sorted.
+
+    Args:
+        folder: Where.
+        suffixes: Of the files, in lower case.
 
     Raises:
         InputError: If there is none.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
     if not files:
-        raise InputError(f"There is no WAV, FLAC or OGG file in {folder}.")
+        raise InputError(f"There is no audio in {folder} ({', '.join(suffixes)}).")
     return files
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import struct
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 
 from lsm.audio.checkpoint import Denoiser
+from lsm.audio.decoded import SUFFIXES, DecodedAudio
 from lsm.audio.inference import open_stream
 from lsm.audio.libraries import load_library
+from lsm.audio.riff import FinishedWave, Wave, add_chunks, read_wave, refuse_truncated_aiff, refuse_truncated_ogg
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import soundfile
 
 _FLOATS = ("FLOAT", "DOUBLE")
+_LARGEST = 1e12  # beyond it squares leave the range of numbers; files scaled as 32-bit integers stay below
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class FileReport:
         real_time_factor: Computing time over length, with reading, resampling and writing.
         latency: Algorithmic latency in seconds with which a stream would run; None if the network looks ahead.
         cutoff: Frequency in Hz above which resampling left nothing; None if the file was not resampled down.
+        notes: What else there is to say: what is not kept, and an unfinished head, a line each.
     """
 
     seconds: float
@@ -45,6 +50,7 @@ class FileReport:
     real_time_factor: float
     latency: float | None
     cutoff: float | None
+    notes: tuple[str, ...] = ()
 
 
 def denoise_file(
@@ -53,36 +59,46 @@ def denoise_file(
     denoiser: Denoiser,
     *,
     block_seconds: float = 2.0,
+    overwrite: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FileReport:
     """Denoise an audio file into another of the same rate, channels, length, sample format and tags.
 
     A file of another rate than the denoiser's is resampled and back, which leaves nothing above half the denoiser's
-    rate.
+    rate. A constant offset is removed. Of a WAV, the chunks that recorders write (bext, iXML, cue, …) and the channel
+    mask are kept.
 
     Args:
-        source: Any file that libsndfile reads: WAV, FLAC, OGG, and more.
-        target: Where; replaced if it exists. Its suffix says the format.
+        source: Any file that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF and more), or M4A and AAC where PyAV is
+            installed.
+        target: Where. Its suffix says the format.
         denoiser: The network.
         block_seconds: What is read at a time.
+        overwrite: Whether a target that exists is replaced.
         progress: Called with frames done and all frames.
 
     Raises:
-        InputError: If the source cannot be read, is empty or truncated, or holds NaN or infinity.
-        OptionError: If the target is the source, or of a format that cannot hold it.
+        InputError: If the source cannot be read, is empty or truncated, or holds NaN, infinity or numbers near it.
+        OptionError: If the target exists, is the source, or of a format that cannot hold it.
     """
     soundfile = load_library("soundfile")
     if target.exists() and source.exists() and target.samefile(source):
         raise OptionError(f"The result would replace its source {source}; name another output.")
+    if target.exists() and not overwrite:
+        raise OptionError(f"{target} exists already; allow it to be replaced (overwrite), or name another output.")
     start = time.perf_counter()
     try:
-        _refuse_truncated(source)
-        with soundfile.SoundFile(source) as reader:
+        refuse_truncated_ogg(source)
+        refuse_truncated_aiff(source)
+        wave = read_wave(source)
+        with _open_reader(source, wave) as reader:
             if reader.frames == 0:
                 raise InputError(f"{source} is empty: it has no samples.")
             written = _written_format(reader, target)
-            with atomic_file(target) as file, _open_writer(file, reader, written) as writer:
-                clipped = _pump(reader, writer, denoiser, block_seconds, progress, source)
+            with atomic_file(target, overwrite) as file:
+                with _open_writer(file, reader, written) as writer:
+                    clipped = _pump(reader, writer, denoiser, block_seconds, progress, source)
+                notes = _carry(file, source, wave, written[0])
             seconds, rate, channels = reader.frames / reader.samplerate, reader.samplerate, reader.channels
     except soundfile.LibsndfileError as error:
         # Code 7 says that the file does not exist; it does, but its decoder found nothing in it.
@@ -92,8 +108,37 @@ def denoise_file(
         raise InputError(f"{error.filename or source}: {error.strerror or error}") from error
     cutoff = denoiser.rate / 2 if rate > denoiser.rate else None
     return FileReport(
-        seconds, rate, channels, clipped, (time.perf_counter() - start) / seconds, denoiser.latency, cutoff
+        seconds, rate, channels, clipped, (time.perf_counter() - start) / seconds, denoiser.latency, cutoff, notes
     )
+
+
+@contextlib.contextmanager
+def _open_reader(source: Path, wave: Wave | None) -> Iterator[Any]:
+    """Open a file by what reads it: a `soundfile.SoundFile`, or what acts like one."""
+    with contextlib.ExitStack() as stack:
+        if source.suffix.lower() in SUFFIXES:
+            yield stack.enter_context(DecodedAudio(source))
+            return
+        file: Any = source
+        if wave and wave.unfinished:
+            file = stack.enter_context(contextlib.closing(FinishedWave(source, wave)))
+        yield stack.enter_context(load_library("soundfile").SoundFile(file))
+
+
+def _carry(file: BinaryIO, source: Path, wave: Wave | None, written: str) -> tuple[str, ...]:
+    """Give a written WAV the chunks and the channel mask of its source; return what is to be said, a line each."""
+    if wave is None:
+        return ()
+    notes = ["its head is unfinished, and it was read to its end"] if wave.unfinished else []
+    chunks = wave.carried()
+    names = ", ".join(chunk.name.decode("latin-1").strip() for chunk in chunks)
+    if written in ("WAV", "WAVEX", "RF64"):
+        add_chunks(file, source, chunks, wave.channel_mask)
+    elif chunks:
+        notes.append(f"{written} does not keep {names}")
+    if wave.channel_mask and written not in ("WAV", "WAVEX", "RF64"):
+        notes.append(f"{written} does not keep the channel mask {wave.channel_mask:#x}")
+    return tuple(notes)
 
 
 def _pump(
@@ -141,6 +186,9 @@ def _blocks(reader: soundfile.SoundFile, size: int, source: Path) -> Iterator[np
         if not np.isfinite(block).all():
             at = (seen + int(np.argmax(~np.isfinite(block).all(axis=1)))) / reader.samplerate
             raise InputError(f"{source} holds NaN or infinity, the first at {at:.3f} s.")
+        if len(block) and (peak := float(np.abs(block).max())) > _LARGEST:
+            at = (seen + int(np.argmax(np.abs(block).max(axis=1)))) / reader.samplerate
+            raise InputError(f"{source} is damaged: a sample of {peak:.1e} at {at:.3f} s, where full scale is 1.")
         seen += len(block)
         yield block
     if seen < reader.frames:
@@ -170,7 +218,7 @@ def _written_format(reader: soundfile.SoundFile, target: Path) -> tuple[str, str
     """
     soundfile = load_library("soundfile")
     name = target.suffix.lower().lstrip(".").upper()
-    name = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}.get(name, name)
+    name = {"AIF": "AIFF", "AIFC": "AIFF", "OGA": "OGG", "OPUS": "OGG"}.get(name, name)
     if name == "WAV" and reader.format in ("WAV", "WAVEX", "RF64"):
         name = reader.format
     if name not in soundfile.available_formats():
@@ -189,30 +237,14 @@ def _open_writer(file: BinaryIO, reader: soundfile.SoundFile, written: tuple[str
     return writer
 
 
-def _refuse_truncated(path: Path) -> None:
-    """Raise InputError if a WAV promises more samples than it has; libsndfile would silently read what is there."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
-        while len(chunk := file.read(8)) == 8:
-            size = struct.unpack("<I", chunk[4:])[0]
-            if chunk[:4] == b"data":
-                there = path.stat().st_size - file.tell()
-                if there < size < 0xFFFFFFF0:  # programs that write to a pipe leave a size near 2³² − 1
-                    raise InputError(f"{path} is truncated: it has {there} of {size} bytes of samples.")
-                return
-            file.seek(size + size % 2, 1)
-        raise InputError(f"{path} is truncated: a WAV without samples.")
-
-
 def plan_files(source: Path, output: Path) -> list[tuple[Path, Path]]:
     """Pair the files to denoise with their results.
 
     Args:
-        source: A file, or a folder, of which all WAV, FLAC and OGG files are taken, with those below it.
+        source: A file, or a folder, of which all files of audio are taken, with those below it.
         output: For a file, its result, or a folder (that exists, or a name without suffix) that gets a file of the
-            same name; for a folder, the folder that gets the same tree.
+            same name; for a folder, the folder that gets the same tree. What cannot be written (M4A, AAC) becomes a
+            WAV, `song.m4a.wav`.
 
     Raises:
         InputError: If the source does not exist, or the folder has no audio.
@@ -224,11 +256,22 @@ def plan_files(source: Path, output: Path) -> list[tuple[Path, Path]]:
         if output.resolve() == source.resolve():
             raise OptionError(f"The results would replace their sources in {source}; name another output folder.")
         inside = output.resolve()
-        files = [file for file in find_audio(source) if inside not in file.resolve().parents]
-        return [(file, output / file.relative_to(source)) for file in files]
+        files = [file for file in find_audio(source, readable_suffixes()) if inside not in file.resolve().parents]
+        return [(file, _writable(output / file.relative_to(source))) for file in files]
     if not source.is_file():
         raise InputError(f"There is no file or folder {source}.")
-    return [(source, output / source.name if output.is_dir() or not output.suffix else output)]
+    return [(source, _writable(output / source.name) if output.is_dir() or not output.suffix else output)]
+
+
+def readable_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of the files that a folder is searched for."""
+    known = load_library("soundfile").available_formats()
+    suffixes = [".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"]
+    return (*suffixes, *([".mp3"] if "MP3" in known else []), *(SUFFIXES[:2] if find_spec("av") else ()))
+
+
+def _writable(target: Path) -> Path:
+    return target.with_name(f"{target.name}.wav") if target.suffix.lower() in SUFFIXES else target
 
 
 def denoise_files(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lsm.audio.checkpoint import Denoiser
+from lsm.audio.offset import OffsetState, remove_offset
 from lsm.audio.streaming import StreamingDenoiser
 from lsm.errors import InputError, OptionError
 
@@ -23,10 +24,10 @@ class Stream(Protocol):
     """A signal of constant memory: blocks in, blocks out, all outputs together as long as all inputs."""
 
     def push(self, block: Tensor) -> Tensor:
-        """Take noisy samples (C, n), any n, and give those denoised ones (C, m) that are ready."""
+        """Take noisy samples (C, n), any n, and return those denoised ones (C, m) that are ready."""
 
     def finish(self) -> Tensor:
-        """Give the rest, (C, m)."""
+        """Return the rest, (C, m)."""
 
 
 def denoise_single(denoiser: Denoiser, signal: Tensor) -> Tensor:
@@ -52,12 +53,27 @@ def denoise_single(denoiser: Denoiser, signal: Tensor) -> Tensor:
         raise InputError(f"This network takes {channels} channels together, not a shape of {tuple(signal.shape)}.")
     device = next(denoiser.network.parameters()).device
     batch = signal.reshape(-1, channels, signal.shape[-1]).to(device, torch.float32)
+    batch = _without_offset(denoiser, batch)
     level = batch.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp_min(1e-6) if denoiser.normalize else 1.0
     with torch.inference_mode():
         estimate = denoiser.network(batch / level) * level
+    _refuse_overflow(estimate)
     if estimate.shape != batch.shape:
         raise InputError(f"This network maps {channels} channels to {estimate.shape[1]}; call it directly.")
     return estimate.reshape(signal.shape).to(signal.device, signal.dtype)
+
+
+def _without_offset(denoiser: Denoiser, batch: Tensor) -> Tensor:
+    """Remove the offset of signals (B, C, T): as it would be removed from a stream, or the mean of the whole."""
+    if denoiser.causal:
+        return remove_offset(batch.flatten(0, 1))[0].view_as(batch)
+    return batch - batch.mean(dim=-1, keepdim=True)
+
+
+def _refuse_overflow(estimate: Tensor) -> None:
+    """Raise InputError if numbers grew beyond what can be computed with."""
+    if not estimate.isfinite().all():
+        raise InputError("The result holds NaN or infinity: some samples are far too large; full scale is 1.")
 
 
 def denoise_multiple(denoiser: Denoiser, signals: Sequence[Tensor]) -> list[Tensor]:
@@ -107,13 +123,16 @@ class CausalStream:
         self.device = self.network.analysis.device
         self.state = self.network.initial_state(channels)
         self.skip, self.owed = self.network.latency, 0
+        self.offset: OffsetState | None = None
 
     def push(self, block: Tensor) -> Tensor:
         """See `Stream`; the output lags by the network's latency."""
         self.owed += block.shape[-1]
         with torch.inference_mode():
-            outputs, self.state = self.network.stream(block[:, None].to(self.device), self.state)
-        return self._due(outputs).to(block.device)
+            block, self.offset = remove_offset(block.to(self.device), self.offset)
+            outputs, self.state = self.network.stream(block[:, None], self.state)
+        _refuse_overflow(outputs)
+        return self._due(outputs).cpu()
 
     def finish(self) -> Tensor:
         """See `Stream`."""

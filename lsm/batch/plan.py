@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsm.batch.outputs import OutputOptions
 from lsm.errors import InputError, OptionError
-from lsm.image.formats import EXTENSIONS, format_of
+from lsm.image.formats import EXTENSIONS, READABLE, format_of
 from lsm.image.io import has_alpha, is_image_name, printable
 from lsm.image.remote import AnyPath, RemotePath, any_path, exists
+
+log = logging.getLogger(__name__)
+
+DEFAULT_OUTPUT = OutputOptions()
 
 
 @dataclass(frozen=True)
@@ -22,11 +29,17 @@ class Job:
         source: The image.
         target: The file to make.
         replace: Whether a file of that name may be replaced, even if it appears while the work is done.
+        skip: Whether the job is skipped, rather than failed, if such a file appears and may not be replaced.
+        output: How the output is made.
+        note: What is to be said of the output's name; empty if nothing.
     """
 
     source: AnyPath
     target: AnyPath
     replace: bool = False
+    skip: bool = False
+    output: OutputOptions = DEFAULT_OUTPUT
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,18 +64,24 @@ class Naming:
         if Path(self.suffix).name != self.suffix:
             raise OptionError(f"Suffix {self.suffix!r} must be part of a name, not of a path.")
 
-    def target(self, source: AnyPath, place: Path) -> AnyPath:
-        """Return the output of `source`, which lies at `place` in the input's tree."""
+    def target(self, source: AnyPath, place: Path) -> tuple[AnyPath, str]:
+        """Return the output of `source`, which lies at `place` in the input's tree, and what is to be said of it."""
         ext = source.suffix if self.ext == "auto" else f".{self.ext.lstrip('.')}"
-        ext = ext if ext.lower() in EXTENSIONS else ".png"
-        if not self.drop_alpha and not EXTENSIONS[ext.lower()].alpha and has_alpha(source):
-            ext = ".png"
+        ext, note = ext if ext.lower() in EXTENSIONS else ".png", ""
+        form = EXTENSIONS[ext.lower()]
+        if not self.drop_alpha and not form.alpha and has_alpha(source):
+            ext, note = ".png", f"written as PNG, since {form.name} holds no transparency"
         stem = f"{place.stem}_{self.suffix}" if self.suffix else place.stem
-        return self.output / place.parent / f"{stem}{ext}"
+        return self.output / place.parent / f"{stem}{ext}", note
 
 
 def plan(
-    inputs: Sequence[str], naming: Naming, *, skip_existing: bool = False, overwrite: bool = False
+    inputs: Sequence[str],
+    naming: Naming,
+    *,
+    skip_existing: bool = False,
+    overwrite: bool = False,
+    output: OutputOptions | None = None,
 ) -> tuple[list[Job], list[Job]]:
     """Find all images and name their outputs.
 
@@ -71,6 +90,7 @@ def plan(
         naming: How outputs are named.
         skip_existing: Leave out jobs whose output is there.
         overwrite: Allow outputs that are there, even the input itself, to be replaced.
+        output: How outputs are made.
 
     Returns:
         The jobs to do, sorted by input, and those left out.
@@ -84,14 +104,17 @@ def plan(
     if "" in inputs:  # a shell's unset variable; as a path it would mean the whole working folder
         raise InputError("An input's name is empty; name a file, a folder or a pattern.")
     named = [(name, any_path(name)) for name in inputs]
-    single = len(named) == 1 and named[0][1].is_file()
+    how = (overwrite, skip_existing, output or DEFAULT_OUTPUT)
+    found = _find(named, naming.output)
     if is_image_name(naming.output) and not naming.output.is_dir():
-        if not single:
+        if len(found) > 1 or any(path.is_dir() for _, path in named):
             raise OptionError(f"{printable(naming.output)} names one image; several inputs need a folder as output.")
-        jobs = [Job(named[0][1], _check_output(naming), overwrite)]
+        jobs = [Job(found[0][0], _check_output(naming), *how)]
     else:
-        found = _find(named, naming.output)
-        jobs = [Job(source, naming.target(source, place), overwrite) for source, place in found]
+        jobs = []
+        for source, place in found:
+            target, note = naming.target(source, place)
+            jobs.append(Job(source, target, *how, note))
     if naming.suffix:
         jobs = _without_own_outputs(jobs, {_key(path) for _, path in named})
     _check_collisions(jobs, overwrite)
@@ -104,6 +127,21 @@ def plan(
         return jobs, []
     left_out = set(there)
     return [job for job in jobs if job not in left_out], there
+
+
+def count_others(inputs: Sequence[str], output: AnyPath) -> Counter[str]:
+    """Count the files in folders given as inputs that are no images by their names, by their endings.
+
+    Args:
+        inputs: See `plan`.
+        output: The folder of the outputs, which is passed over.
+    """
+    others: Counter[str] = Counter()
+    for path in map(any_path, inputs):
+        if isinstance(path, Path) and path.is_dir():
+            files = _files_below(path, output)
+            others.update(file.suffix.lower() or "no ending" for file in files if not is_image_name(file))
+    return others
 
 
 def _check_output(naming: Naming) -> AnyPath:
@@ -123,7 +161,7 @@ def _find(inputs: Sequence[tuple[str, AnyPath]], output: AnyPath) -> list[tuple[
         elif path.is_dir():
             hits = [(file, file.relative_to(path)) for file in _images_below(path, output)]
             if not hits:
-                raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP images in this folder.")
+                raise InputError(f"{printable(path)}: no {READABLE} images in this folder.")
         elif path.exists():
             hits = [(path, Path(path.name))]
         elif glob.has_magic(name):
@@ -136,7 +174,12 @@ def _find(inputs: Sequence[tuple[str, AnyPath]], output: AnyPath) -> list[tuple[
 
 
 def _images_below(folder: Path, output: AnyPath) -> Iterable[Path]:
-    """Walk a folder for names of images, past hidden files and the output folder, if that lies deeper inside.
+    """Return the files below a folder with names of images."""
+    return (file for file in _files_below(folder, output) if is_image_name(file))
+
+
+def _files_below(folder: Path, output: AnyPath) -> Iterable[Path]:
+    """Walk a folder for files, past hidden files and the output folder, if that lies deeper inside.
 
     Links to folders are followed, but no folder is entered twice.
     """
@@ -149,7 +192,7 @@ def _images_below(folder: Path, output: AnyPath) -> Iterable[Path]:
         # A link may lead back to a folder above, and the walk with it.
         folders[:] = [name for name in folders if not name.startswith(".") and _key(Path(place, name)) not in seen]
         seen.update(_key(Path(place, name)) for name in folders)
-        yield from (Path(place, name) for name in files if not name.startswith(".") and is_image_name(Path(name)))
+        yield from (Path(place, name) for name in files if not name.startswith("."))
 
 
 def _remote_images(path: RemotePath, output: AnyPath) -> list[tuple[AnyPath, Path]]:
@@ -169,7 +212,7 @@ def _remote_images(path: RemotePath, output: AnyPath) -> list[tuple[AnyPath, Pat
         and not (own and file.url.startswith(own))
     ]
     if not hits:
-        raise InputError(f"{printable(path)}: no PNG, JPEG, WebP, TIFF or BMP images there.")
+        raise InputError(f"{printable(path)}: no {READABLE} images there.")
     return hits
 
 
@@ -207,8 +250,13 @@ def _check_collisions(jobs: list[Job], overwrite: bool) -> None:
     """Refuse two inputs for one output, and outputs that would replace inputs."""
     sources = {_key(job.source) for job in jobs}
     targets: dict[str, Job] = {}
+    folded: dict[str, Job] = {}
     for job in jobs:
         key = _key(job.target)
+        twin = folded.setdefault(key.casefold(), job)
+        if twin is not job and key not in targets:
+            both = f"{printable(twin.target)} and {printable(job.target)}"
+            log.warning("%s differ only by case; where the file system ignores it, the second is not written.", both)
         if key in targets:
             both = f"{printable(targets[key].source)} and {printable(job.source)}"
             raise OptionError(f"{both} would both be written to {printable(job.target)}; upscale them separately.")

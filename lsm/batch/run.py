@@ -7,22 +7,28 @@ three are in memory. Each image is computed by itself: in a batch its last bits 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lsm.batch.plan import Job
 from lsm.errors import CheckpointError, InputError, LSMError, one_line
 from lsm.image.encode import check_fits
-from lsm.image.formats import format_of
-from lsm.image.io import MAX_PIXELS, printable, read_image, write_image
+from lsm.image.formats import TIFF, format_of
+from lsm.image.io import MAX_PIXELS, OutputExistsError, printable, read_image, read_pages, write_image, write_pages
 from lsm.image.pixels import ImageData
 from lsm.image.remote import exists
+from lsm.inference.choose import Choice
 from lsm.inference.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
+
+LONGEST_NAME = 255
+"""Bytes of a file's name on the usual file systems."""
 
 
 @dataclass
@@ -32,11 +38,15 @@ class Summary:
     Attributes:
         done: Jobs whose output was written.
         failed: Jobs that failed, each with a line that says why.
+        skipped: Jobs whose output another run has made meanwhile.
+        animated: Jobs of whose input one frame of several was upscaled.
         interrupted: Whether Ctrl-C ended the run before its last job.
     """
 
     done: list[Job] = field(default_factory=list)
     failed: list[tuple[Job, str]] = field(default_factory=list)
+    skipped: list[Job] = field(default_factory=list)
+    animated: list[Job] = field(default_factory=list)
     interrupted: bool = False
 
     @property
@@ -97,10 +107,10 @@ def upscale_files(
 
 
 def _ahead(
-    reader: ThreadPoolExecutor, read: Callable[[Job], ImageData], jobs: Sequence[Job]
-) -> Iterator[tuple[Job, Future[ImageData]]]:
-    """Yield each job with its image to come, while the next one is read."""
-    waiting: deque[tuple[Job, Future[ImageData]]] = deque()
+    reader: ThreadPoolExecutor, read: Callable[[Job], list[ImageData]], jobs: Sequence[Job]
+) -> Iterator[tuple[Job, Future[list[ImageData]]]]:
+    """Yield each job with its pages to come, while the next one is read."""
+    waiting: deque[tuple[Job, Future[list[ImageData]]]] = deque()
     for job in jobs:
         waiting.append((job, reader.submit(read, job)))
         if len(waiting) > 1:
@@ -119,43 +129,72 @@ class _Run:
     summary: Summary = field(default_factory=Summary)
     writing: tuple[Job, Future[str]] | None = None
 
-    def read(self, job: Job) -> ImageData:
-        """Read one file after a check that its result can be written; in the reading thread."""
+    def read(self, job: Job) -> list[ImageData]:
+        """Read the pages of one file after a check that their results can be written; in the reading thread."""
         if not job.replace and exists(job.target):
-            raise InputError(f"{printable(job.target)}: exists by now; another run has made it.")
-        image = read_image(job.source, self.max_pixels)
-        size = self.upscaler.output_size(*image.pixels.shape[:2])
+            raise OutputExistsError(f"{printable(job.target)}: exists by now; another run has made it.")
+        if isinstance(job.target, Path) and len(os.fsencode(job.target.name)) > LONGEST_NAME:
+            raise InputError(f"{printable(job.target)}: cannot be written: its name is too long.")
+        if job.output.pages == "all":
+            images = list(read_pages(job.source, self.max_pixels))
+        else:
+            images = [read_image(job.source, self.max_pixels)]
+        form = format_of(job.target)
         try:
-            check_fits(format_of(job.target), *size, image.has_alpha and self.upscaler.options.alpha != "drop")
+            if len(images) > 1 and form is not TIFF:
+                raise InputError(f"{form.name} holds one page, not {len(images)}; use `ext` tif.")
+            for image in images:
+                size = job.output.size(*self.upscaler.output_size(*image.pixels.shape[:2]))
+                check_fits(form, *size, image.has_alpha and self.upscaler.options.alpha != "drop")
         except InputError as error:
             raise InputError(f"{printable(job.source)}: {error}") from error
         try:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{printable(job.target.parent)}: cannot be made: {error.strerror or error}.") from error
-        return image
+        return images
 
-    def upscale(self, job: Job, reading: Future[ImageData], writer: ThreadPoolExecutor) -> None:
+    def upscale(self, job: Job, reading: Future[list[ImageData]], writer: ThreadPoolExecutor) -> None:
         """Upscale one image and hand it on to be written, once the one before has been."""
         self.callbacks.started(job)
         start = time.monotonic()
         try:
-            result = self.upscaler.upscale_image(reading.result(), self.callbacks.tile)
+            results = self._upscale_pages(job, reading.result())
         except CheckpointError:
             raise
         except Exception as error:
             self._fail(job, error)
             return
         self.await_writing()
-        self.writing = job, writer.submit(self._write, job, result, start)
+        self.writing = job, writer.submit(self._write, job, results, self.upscaler.choice, start)
 
-    def _write(self, job: Job, result: ImageData, start: float) -> str:
-        """Write one result and return a line that says so; in the writing thread."""
+    def _upscale_pages(self, job: Job, images: list[ImageData]) -> list[ImageData]:
+        """Upscale the pages of a file, and bring them to what is asked for."""
+        count, results = len(images), []
+        for index, image in enumerate(images):
+
+            def tile(done: int, total: int, index: int = index) -> None:
+                self.callbacks.tile(index * total + done, count * total)
+
+            results.append(job.output.apply(self.upscaler.upscale_image(image, tile), image))
+        return results
+
+    def _write(self, job: Job, results: list[ImageData], choice: Choice | None, start: float) -> str:
+        """Write the results of one file and return lines that say so; in the writing thread."""
+        chosen = f", taken for {choice.kind}: {choice.reason}" if choice else ""
+        first = results[0]
         if self.note:
-            result = result.with_metadata(result.metadata.with_note(self.note))
-        write_image(job.target, result, job.replace)
-        height, width = result.pixels.shape[:2]
-        return f"{printable(job.target)}  {width}×{height}, {time.monotonic() - start:.1f} s"
+            results = [result.with_metadata(result.metadata.with_note(self.note + chosen)) for result in results]
+        if len(results) == 1:
+            lost = write_image(job.target, results[0], job.replace)
+        else:
+            lost = write_pages(job.target, results, len(results), job.replace)
+        height, width = first.pixels.shape[:2]
+        pages = f"{len(results)} pages, " if len(results) > 1 else ""
+        if first.frames > len(results):
+            self.summary.animated.append(job)
+        said = f"{printable(job.target)}  {pages}{width}×{height}, {time.monotonic() - start:.1f} s{chosen}"
+        return "\n  ".join([said, *([job.note] if job.note else []), *first.notes, *lost])
 
     def await_writing(self) -> None:
         """Wait for the file that is being written, if any, and note what became of it."""
@@ -179,6 +218,10 @@ class _Run:
             log.debug("Interrupted while a file was being written.")
 
     def _fail(self, job: Job, error: Exception) -> None:
+        if job.skip and isinstance(error, OutputExistsError):
+            self.summary.skipped.append(job)
+            self.callbacks.finished(job, f"{error} Skipped.", True)
+            return
         reason = _reason(error, job)
         self.summary.failed.append((job, reason))
         self.callbacks.finished(job, reason, False)

@@ -93,6 +93,7 @@ class Method:
                 precision=settings.precision,
                 device=settings.device,
                 ensemble=settings.ensemble,
+                frame=0,  # published figures are without one
             )
             self.device, self.scale = self._upscaler.device, self._upscaler.model_scale
 

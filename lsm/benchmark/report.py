@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lsm.benchmark import plots
+from lsm.benchmark import conditions, plots
 from lsm.benchmark.html import page
 from lsm.benchmark.published import Published
 from lsm.benchmark.results import Results, write_csv, write_json, write_text
@@ -44,5 +44,8 @@ def write_report(results: Results, rows: Sequence[Published], folder: Path) -> l
         name = re.sub(r"[^a-z0-9]+", "_", title.lower().replace("×", "x").replace(" against", "")).strip("_")
         files.append(folder / f"{name}.svg")
         write_text(files[-1], svg)
+    if results.settings.get("family") == "real-sr":
+        files.append(folder / "conditions.md")
+        write_text(files[-1], conditions.markdown(results.rows))
     write_text(files[3], page(results, rows, folder / "crops", figures))
     return files

@@ -14,7 +14,6 @@ from lsm.benchmark.results import ImageResult, Results
 from lsm.benchmark.settings import BenchmarkOptions, Settings
 from lsm.benchmark.tasks import describe_set, find_sets, list_tasks
 from lsm.inference.device import pick_device
-from lsm.metrics import PROTOCOL
 from lsm.profiling.environment import describe_environment
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ def run(options: BenchmarkOptions, rank: Rank | None = None, progress: Progress 
     by_key = {row.key: row for row in rank.gather(rows)}
     return Results(
         protocol=settings.protocol,
-        protocol_text=PROTOCOL,
+        protocol_text=settings.protocol_text,
         settings=dataclasses.asdict(options.settings) | {"limit": options.limit},
         environment=describe_environment(pick_device(settings.device), evaluate.__module__),
         methods=tuple(info for _, info in methods),

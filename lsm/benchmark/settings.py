@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from lsm.errors import OptionError, unknown_name
 from lsm.inference.device import check_precision
-from lsm.metrics import CHANNELS, Channel
+from lsm.metrics import CHANNELS, PROTOCOL, REAL_PROTOCOL, Channel
+
+Family = Literal["classical-sr", "real-sr"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Settings:
         device: As `lsm.inference.device.pick_device` takes it.
         ensemble: Whether networks use self-ensemble, the mean over 8 flips and turns; their labels then end in "+".
         recurrence: "paper" or "official" for LSM networks; none for what their weights say.
+        family: "classical-sr"; or "real-sr", which measures every set in all conditions of `lsm.data.real_sr`.
     """
 
     channel: Channel = "y"
@@ -31,6 +36,7 @@ class Settings:
     device: str = "auto"
     ensemble: bool = False
     recurrence: str | None = None
+    family: Family = "classical-sr"
 
     def __post_init__(self) -> None:
         """Check the values that nothing else checks before the run.
@@ -40,6 +46,8 @@ class Settings:
         """
         if self.channel not in CHANNELS:
             raise OptionError(unknown_name("channel", self.channel, CHANNELS))
+        if self.family not in FAMILIES:
+            raise OptionError(unknown_name("protocol", self.family, FAMILIES))
         check_precision(self.precision)
         if self.tile < 0 or self.tile_overlap < 0:
             raise OptionError(f"Tiles of {self.tile} with an overlap of {self.tile_overlap}: neither may be negative.")
@@ -47,12 +55,17 @@ class Settings:
     @property
     def protocol(self) -> str:
         """The protocol's name; everything that departs from whole images in fp32 is in it."""
-        parts = [f"classical-sr-{self.channel}"]
+        parts = [f"{self.family}-{self.channel}"]
         if self.tile:
             parts.append(f"tiled-{self.tile}-{self.tile_overlap}")
         if self.precision != "fp32":
             parts.append(self.precision)
         return "-".join(parts)
+
+    @property
+    def protocol_text(self) -> str:
+        """The protocol in words."""
+        return PROTOCOL if self.family == "classical-sr" else REAL_PROTOCOL + PROTOCOL
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from lsm.benchmark.methods import MethodInfo, MethodSpec, device_kind
 from lsm.benchmark.settings import BenchmarkOptions, Settings
 from lsm.data.datasets import ImageSet, find_set
 from lsm.data.pairs import pair_hash
+from lsm.data.real_sr import CONDITIONS
 from lsm.errors import InputError, OptionError
-from lsm.metrics import PROTOCOL
 from lsm.profiling.code_hash import code_hash
 
 
@@ -30,12 +30,26 @@ def find_sets(options: BenchmarkOptions) -> list[ImageSet]:
     """
     if options.limit is not None and options.limit < 1:
         raise OptionError(f"`limit` must be at least 1, not {options.limit}.")
-    found = [find_set(options.data, name, scale) for scale in options.scales for name in options.sets]
+    of_set = _real_sets if options.settings.family == "real-sr" else _classical_sets
+    found = [each for scale in options.scales for name in options.sets for each in of_set(options.data, name, scale)]
     names = [(image_set.name, image_set.scale) for image_set in found]
     double = next((name for name in names if names.count(name) > 1), None)
     if double:
         raise OptionError(f"`sets` names {double[0]} twice.")
     return [dataclasses.replace(image_set, pairs=image_set.pairs[: options.limit]) for image_set in found]
+
+
+def _classical_sets(root: Path, name: str, scale: int) -> list[ImageSet]:
+    return [find_set(root, name, scale)]
+
+
+def _real_sets(root: Path, name: str, scale: int) -> list[ImageSet]:
+    """Find a set in all conditions, each a set of its own, such as B100-jpeg75."""
+    found = []
+    for condition in CONDITIONS:
+        image_set = find_set(root, name, scale, lr_folder=None if condition.is_clean else condition.folder)
+        found.append(dataclasses.replace(image_set, name=f"{image_set.name}-{condition.name}"))
+    return found
 
 
 def list_tasks(
@@ -110,7 +124,7 @@ def _common_facts(settings: Settings) -> dict[str, Any]:
     """Collect what all figures of a run depend on."""
     return {
         "protocol": settings.protocol,
-        "text": PROTOCOL,
+        "text": settings.protocol_text,
         "ensemble": settings.ensemble,
         "device": device_kind(settings),
         "code": code_hash(evaluate.__module__),

@@ -32,6 +32,10 @@ Models = Annotated[
     ),
 ]
 Report = Annotated[Path, typer.Option("--report", help="Folder of the results; a killed run goes on from it.")]
+Protocol = Annotated[
+    str,
+    typer.Option("--protocol", help="classical-sr, or real-sr: JPEG, noise and the rest, see `lsm data prepare`."),
+]
 Channel = Annotated[str, typer.Option("--channel", help="y (luma, the field's custom) or rgb.")]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Networks average 8 flips and turns; labels get a +.")]
 Tile = Annotated[int, typer.Option("--tile", help="Side of tiles in low-resolution pixels; 0: whole images.")]
@@ -58,6 +62,7 @@ def benchmark(
     scales: Scales = "2,3,4",
     models: Models = "tiny,bicubic",
     report: Report = Path("results/benchmark"),
+    protocol: Protocol = "classical-sr",
     channel: Channel = "y",
     ensemble: Ensemble = False,
     tile: Tile = 0,
@@ -104,6 +109,7 @@ def benchmark(
             device=device,
             ensemble=ensemble,
             recurrence=recurrence,
+            family=protocol,  # type: ignore[arg-type]  # likewise
         ),
         limit=limit,
         jobs=jobs,
@@ -186,9 +192,13 @@ def _run(plan: BenchmarkOptions, published: str) -> None:
 
 def _finish(results: Results, console: Console, files: list[Path]) -> None:
     """Print the final table, the protocol, and where the report is."""
+    from lsm.benchmark import conditions
     from lsm.benchmark.tables import live_table
 
-    console.print(live_table(results.rows, results.protocol))
+    if results.settings.get("family") == "real-sr":
+        console.print(conditions.markdown(results.rows), markup=False, highlight=False)
+    else:
+        console.print(live_table(results.rows, results.protocol))
     console.print(results.protocol_text, style="dim", highlight=False)
     console.print(f"Report: {', '.join(str(path) for path in files)}", highlight=False)
 

@@ -1,4 +1,4 @@
-"""`lsm data`: sets downloaded, prepared, and checked."""
+"""`lsm data`: sets downloaded, prepared, checked, and samples of degradations drawn."""
 
 from __future__ import annotations
 
@@ -86,6 +86,9 @@ def prepare(
         typer.Option("--sub-overlap", "--sub_overlap", help="Or what they share: the size less the step."),
     ] = None,
     template: Annotated[str, typer.Option("--template", help="Names of LR files.")] = "{}x{scale}",
+    real_sr: Annotated[
+        bool, typer.Option("--real-sr", "--real_sr", help="Also make LR as real images are: the test real-sr-y.")
+    ] = False,
     lmdb: Annotated[bool, typer.Option("--lmdb", help="Also make LMDBs as BasicSR reads them.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared in another way.")] = False,
     jobs: Jobs = _CORES,
@@ -94,6 +97,7 @@ def prepare(
     from lsm.data.datasets import parse_scales
     from lsm.data.prepare import PrepareOptions
     from lsm.data.prepare import prepare as run
+    from lsm.data.real_sr import CONDITIONS
 
     if sub_step is not None and sub_overlap is not None:
         raise OptionError("Give --sub-step or --sub-overlap, not both: the one follows from the other.")
@@ -101,12 +105,18 @@ def prepare(
         raise OptionError("--sub-step and --sub-overlap need --sub-size.")
     if sub_overlap is not None:
         sub_step = sub_size - sub_overlap
-    recipe = PrepareOptions(
-        tuple(parse_scales(scales)), sub_size, sub_size // 2 if sub_step is None else sub_step, template
-    )
+    step = sub_size // 2 if sub_step is None else sub_step
+    recipe = PrepareOptions(tuple(parse_scales(scales)), sub_size, step, template, real_sr)
     with _bar("images") as advance:
         prepared = run(source, output, recipe, jobs, overwrite, advance)
     folders = ["HR", *(f"LR_bicubic/X{scale}" for scale in recipe.scales)]
+    if real_sr:
+        folders += [
+            f"{condition.folder}/X{scale}"
+            for condition in CONDITIONS
+            for scale in recipe.scales
+            if not condition.is_clean
+        ]
     folders += [f"{folder}_sub" for folder in folders] if sub_size else []
     for folder in folders:
         typer.echo(_side_files(output, folder, prepared, lmdb))
@@ -142,10 +152,39 @@ def download(
         raise typer.Exit(1)
 
 
+def degradations(
+    config: Annotated[Path, typer.Option("-opt", "--opt", help="Config of a training on DegradedPairs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Image to write.")] = Path("degradations.png"),
+    count: Annotated[int, typer.Option("--count", min=1, help="Samples.")] = 24,
+    side: Annotated[int, typer.Option("--side", min=8, help="Side of a patch, in HR pixels.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another one gives other samples.")] = 0,
+    force_yml: Annotated[
+        list[str], typer.Option("--force_yml", "--force-yml", help="key:subkey=value, in place of the config's.")
+    ] = [],  # noqa: B006  (typer reads it, nothing writes it)
+) -> None:
+    """Draw a sheet of samples of a training's degradations, each beside the clean patch, to look at."""
+    from lsm.data.degrade.options import DegradationOptions
+    from lsm.data.degrade.sheet import contact_sheet
+    from lsm.data.pairs import list_images
+    from lsm.image.io import write_image
+    from lsm.training.options import read_options
+
+    options = read_options(config, force_yml)
+    settings = options["datasets"]["train"]
+    if settings["type"] != "DegradedPairs":
+        raise OptionError(f"{config}: datasets.train is of type {settings['type']}, which draws no degradations.")
+    images = list_images(Path(settings["dataroot_gt"]))
+    distribution = DegradationOptions(**settings["degradation"])
+    write_image(output, contact_sheet(images, distribution, options["scale"], count, side, seed))
+    typer.echo(f"{output}: {count} samples, clean on the left, degraded on the right")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
-    group = typer.Typer(add_completion=False, no_args_is_help=True, help="Download, prepare and check sets of images.")
-    for command in (check, prepare, download):
+    group = typer.Typer(
+        add_completion=False, no_args_is_help=True, help="Download, prepare, check and degrade sets of images."
+    )
+    for command in (check, prepare, download, degradations):
         group.command()(command)
     app.add_typer(group, name="data")
 

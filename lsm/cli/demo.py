@@ -32,12 +32,12 @@ def demo(
     from lsm.demo.server import demo_server, end_signal
     from lsm.inference.device import pick_device
     from lsm.inference.networks import open_network
-    from lsm.weights.resolve import DEFAULT, list_models
+    from lsm.weights.resolve import AUTO, list_models
 
     pick_device(device)
     for name in models:  # a wrong one is told now rather than to a visitor
         open_network(name, "sr")
-    offered = [*models, DEFAULT, *list_models("sr")]
+    offered = [*models, AUTO, *list_models("sr")]
     ended = end_signal()
     with (
         demo_server(offered, host=host, port=port, device=device, max_pixels=int(max_megapixels * 1e6)) as address,

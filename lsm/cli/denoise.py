@@ -32,7 +32,7 @@ def parse_range(text: str) -> tuple[float, float]:
 
 
 def denoise(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A WAV, FLAC or OGG file, or a folder of them.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A WAV, FLAC, OGG, MP3, AIFF or M4A file, or a folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File or folder of the result.", show_default=False)],
     model: Annotated[
         str | None,
@@ -48,6 +48,7 @@ def denoise(
     ] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: all cores, but one with --stream.", min=0)] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "cpu",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
 ) -> None:
     """Take the noise out of audio files of any rate, channels and length.
 
@@ -70,10 +71,13 @@ def denoise(
     block = 0.02 if stream else 2.0
     with _bar() as (advance, say):
         if source.is_dir():
-            failed = denoise_files(pairs, denoiser, finished=say, block_seconds=block, progress=advance)
+            failed = denoise_files(
+                pairs, denoiser, finished=say, block_seconds=block, overwrite=overwrite, progress=advance
+            )
         else:
             pairs[0][1].parent.mkdir(parents=True, exist_ok=True)
-            say(source, denoise_file(*pairs[0], denoiser, block_seconds=block, progress=advance))
+            report = denoise_file(*pairs[0], denoiser, block_seconds=block, overwrite=overwrite, progress=advance)
+            say(source, report)
             failed = []
     raise typer.Exit(1 if failed else 0)
 
@@ -109,6 +113,7 @@ def _line(source: Path, report: FileReport) -> str:
         parts.append(f"nothing above {report.cutoff / 1000:g} kHz is kept")
     if report.clipped:
         parts.append(f"{report.clipped} samples clipped")
+    parts += report.notes
     return ", ".join(parts)
 
 

@@ -17,7 +17,7 @@ Precision = Annotated[
 Licence = Annotated[
     str | None, typer.Option("--licence", "--license", help="Licence of the weights.", show_default="what they state")
 ]
-Semantics = Annotated[
+Recurrence = Annotated[
     str | None, typer.Option("--recurrence", help="What the recurrence computes.", show_default="what the weights say")
 ]
 
@@ -30,7 +30,7 @@ def onnx(
     output: Output,
     precision: Precision = "fp32",
     licence: Licence = None,
-    recurrence: Semantics = None,
+    recurrence: Recurrence = None,
 ) -> None:
     """Write an ONNX file of dynamic height and width, compared with the network before it is written."""
     from lsm.export.onnx_file import export_onnx
@@ -46,7 +46,7 @@ def onnx(
 
 
 @export.command(name="torch")
-def saved_program(model: ModelName, output: Output, licence: Licence = None, recurrence: Semantics = None) -> None:
+def saved_program(model: ModelName, output: Output, licence: Licence = None, recurrence: Recurrence = None) -> None:
     """Write a saved program of torch.export, of dynamic height and width."""
     from lsm.export.program import export_program
     from lsm.weights import about_weights, load_model
@@ -65,14 +65,14 @@ def web(
     ] = Path("node_modules/onnxruntime-web"),
     tile: Annotated[int, typer.Option("-t", "--tile", help="Side of a tile, in low-resolution pixels.")] = 128,
     licence: Licence = None,
-    recurrence: Semantics = None,
+    recurrence: Recurrence = None,
 ) -> None:
     """Write a static page that upscales images on the visitor's machine."""
     from lsm.export.web import export_web
     from lsm.weights import about_weights, load_model
 
     about = about_weights(model, licence=licence)
-    report = export_web(load_model(model, recurrence), output, runtime, Path(model).stem, about, tile)
+    report = export_web(load_model(model, recurrence=recurrence), output, runtime, Path(model).stem, about, tile)
     typer.echo(
         f"{output}: a network of {report.model_size:,} bytes in tiles of {report.tile}, onnxruntime-web of "
         f"{report.runtime_size:,} bytes ({', '.join(report.ways)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from lsm.errors import OptionError
 
 if TYPE_CHECKING:
+    from lsm.batch.outputs import OutputOptions
     from lsm.inference.options import UpscaleOptions
 
 Inputs = Annotated[
@@ -27,7 +29,7 @@ Model = Annotated[
     typer.Option(
         *MODEL_NAMES,
         help="Embedded weights (see `lsm models`), a preset of theirs, or a .safetensors, .pth or .onnx file.",
-        show_default="tiny",
+        show_default="auto, which lets each image decide",
     ),
 ]  # fmt: skip
 Scale = Annotated[
@@ -63,6 +65,7 @@ Ensemble = Annotated[
 ]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", "--skip_existing", help="Leave results that are there.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there, even the inputs.")]
+Wrap = Annotated[bool, typer.Option("--wrap", help="For seamless textures: beyond an edge lies the other side.")]
 Seed = Annotated[int, typer.Option("--seed", help="For networks that draw random categories (official recurrence).")]
 MaxMegapixels = Annotated[
     float, typer.Option("--max-megapixels", "--max_megapixels", help="Refuse larger inputs: decompression bombs.")
@@ -87,6 +90,26 @@ RayCpus = Annotated[
 ]
 
 
+Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of the results, e.g. 1920x1080.")]
+Width = Annotated[int | None, typer.Option("--width", help="Width of the results; the height follows.")]
+Height = Annotated[int | None, typer.Option("--height", help="Height of the results; the width follows.")]
+Fit = Annotated[str, typer.Option("--fit", help="Of a size: fit within it, or fill it and cut what is beyond.")]
+MaxSide = Annotated[
+    int | None, typer.Option("--max-side", "--max_side", help="Pixels of the results' longer side at most.")
+]
+Quality = Annotated[
+    int | None, typer.Option("--quality", help="Of JPEG and WebP, 1 to 100.", show_default="about the input's, or 95")
+]
+Subsampling = Annotated[
+    str | None,
+    typer.Option(
+        "--subsampling", help="Of a JPEG's chroma: 4:4:4, 4:2:2 or 4:2:0.", show_default="the input's, or 4:4:4"
+    ),
+]
+Dpi = Annotated[str, typer.Option("--dpi", help="keep the resolution, or scale it: the same size on paper.")]
+Pages = Annotated[str, typer.Option("--pages", help="all: every page of a TIFF; one: refuse several.")]
+
+
 @dataclass(frozen=True)
 class Batch:
     """How the files of a run are treated; the names are those of the options above."""
@@ -96,6 +119,7 @@ class Batch:
     max_megapixels: float
     ray: str | None
     ray_cpus: int | None
+    output: OutputOptions
 
     @property
     def max_pixels(self) -> int:
@@ -118,3 +142,25 @@ def upscale_options(fp32: bool, **options: Any) -> UpscaleOptions:
     if fp32 and options["precision"] != "fp32":
         raise OptionError(f"--fp32 and --precision {options['precision']} exclude each other.")
     return UpscaleOptions(**options)
+
+
+def output_options(size: str | None = None, **options: Any) -> OutputOptions:
+    """Return how outputs are made from the options of a command.
+
+    Args:
+        size: Width and height, e.g. "1920x1080".
+        **options: Of `OutputOptions`.
+
+    Raises:
+        OptionError: On a wrong value, or if the size is given twice.
+    """
+    from lsm.batch.outputs import OutputOptions
+
+    if size is not None:
+        match = re.fullmatch(r"(\d+)[x×X](\d+)", size.strip())
+        if match is None:
+            raise OptionError(f"--size {size} is no width and height, such as 1920x1080.")
+        if options.get("width") or options.get("height"):
+            raise OptionError("--size and --width or --height exclude each other.")
+        options |= {"width": int(match[1]), "height": int(match[2])}
+    return OutputOptions(**options)

@@ -40,8 +40,12 @@ def restore(
     ensemble: options.Ensemble = False,
     skip_existing: options.SkipExisting = False,
     overwrite: options.Overwrite = False,
+    wrap: options.Wrap = False,
     seed: options.Seed = 0,
     max_megapixels: options.MaxMegapixels = 128,
+    quality: options.Quality = None,
+    subsampling: options.Subsampling = None,
+    pages: options.Pages = "one",
     ray: options.Ray = None,
     ray_cpus: options.RayCpus = None,
 ) -> None:
@@ -55,14 +59,15 @@ def restore(
     # At scale 1 resampled transparency is the transparency itself.
     how = options.upscale_options(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble,
-        alpha="drop" if drop_alpha else "bicubic", seed=seed,
+        alpha="drop" if drop_alpha else "bicubic", seed=seed, wrap=wrap,
     )  # fmt: skip
     source = resolve(model, task=task)
     from lsm.batch.plan import Naming  # reading images takes PyTorch and seconds, which errors above need not wait for
     from lsm.image.remote import any_path
 
     naming = Naming(any_path(output), suffix, ext, drop_alpha=drop_alpha)
-    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    made = options.output_options(quality=quality, subsampling=subsampling, pages=pages)
+    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus, made)
     run_over_files(names, naming, source, task, how, batch)
 
 

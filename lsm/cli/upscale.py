@@ -27,13 +27,25 @@ def upscale(
     ensemble: options.Ensemble = False,
     skip_existing: options.SkipExisting = False,
     overwrite: options.Overwrite = False,
+    wrap: options.Wrap = False,
     seed: options.Seed = 0,
     max_megapixels: options.MaxMegapixels = 128,
+    size: options.Size = None,
+    width: options.Width = None,
+    height: options.Height = None,
+    fit: options.Fit = "fit",
+    max_side: options.MaxSide = None,
+    quality: options.Quality = None,
+    subsampling: options.Subsampling = None,
+    dpi: options.Dpi = "keep",
+    pages: options.Pages = "one",
     ray: options.Ray = None,
     ray_cpus: options.RayCpus = None,
 ) -> None:
-    """Upscale images: PNG, JPEG, WebP, TIFF, BMP, of 8 or 16 bits, grey or colour, with or without transparency.
+    """Upscale images, of 8 or 16 bits or floats, grey or colour, with or without transparency.
 
+    Read are PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC, JPEG XL, JPEG 2000, PPM, TGA and ICO; the first five are
+    written, others become PNG. `-` stands for the standard input or output.
     Exit code: 0 all done, 1 some files failed (they are named), 2 wrong usage, 130 interrupted.
     """
     if not (names := [*inputs, *more_inputs]):
@@ -41,16 +53,22 @@ def upscale(
     # What can be wrong is checked before PyTorch and what reads images are imported, which takes seconds.
     how = options.upscale_options(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
-        alpha=alpha, seed=seed,
+        alpha=alpha, seed=seed, wrap=wrap,
     )  # fmt: skip
     from lsm.weights.resolve import resolve
 
     source = resolve(model, scale)
+    if scale is not None and (size or width or height):
+        raise OptionError("--scale and --size, --width or --height exclude each other.")
+    made = options.output_options(
+        size, width=width, height=height, fit=fit, max_side=max_side, quality=quality, subsampling=subsampling, dpi=dpi,
+        pages=pages,
+    )  # fmt: skip
     from lsm.batch.plan import Naming
     from lsm.image.remote import any_path
 
     naming = Naming(any_path(output), suffix, ext, drop_alpha=alpha == "drop")
-    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus)
+    batch = options.Batch(skip_existing, overwrite, max_megapixels, ray, ray_cpus, made)
     run_over_files(names, naming, source, "sr", how, batch)
 
 

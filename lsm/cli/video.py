@@ -31,7 +31,9 @@ Output = Annotated[
     ),
 ]
 Fps = Annotated[str | None, typer.Option("--fps", help="Frames a second, for frames into a video: 25, 30000/1001.")]
-CodecName = Annotated[str, typer.Option("--codec", help="libx264, libx265, libsvtav1, libvpx-vp9, or ffv1 (lossless).")]
+CodecName = Annotated[
+    str, typer.Option("--codec", help="libx264, libx265, libsvtav1, libvpx-vp9, ffv1 (lossless) or prores_ks.")
+]
 Crf = Annotated[
     int | None, typer.Option("--crf", help="Constant quality, less is better.", show_default="18 for libx264")
 ]
@@ -40,10 +42,16 @@ PixelFormat = Annotated[
     str | None,
     typer.Option(
         "--pixel-format", "--pixel_format", "--pix-fmt", "--pix_fmt",
-        help="As FFmpeg names it.", show_default="yuv420p; yuv420p10le for deeper videos",
+        help="As FFmpeg names it.", show_default="yuv420p; deeper, and with alpha, as the video needs it",
     ),
 ]  # fmt: skip
-Audio = Annotated[str, typer.Option("--audio", help="copy, or drop.")]
+Audio = Annotated[str, typer.Option("--audio", help="copy; aac, opus or flac to encode it anew; or drop.")]
+ResizeToFirst = Annotated[
+    bool,
+    typer.Option(
+        "--resize-to-first", "--resize_to_first", help="Resize frames whose size changes in mid-stream to the first's."
+    ),
+]
 Restart = Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on after an unfinished run.")]
 Segment = Annotated[
     int, typer.Option("--segment", help="Frames that are lost at most when a run is stopped.", min=1, max=10000)
@@ -61,6 +69,7 @@ def upscale_video(
     preset: Preset = None,
     pixel_format: PixelFormat = None,
     audio: Audio = "copy",
+    resize_to_first: ResizeToFirst = False,
     tile: options.Tile = "auto",
     tile_overlap: options.TileOverlap = 32,
     precision: options.Precision = "fp32",
@@ -72,7 +81,9 @@ def upscale_video(
     segment: Segment = 48,
     seed: options.Seed = 0,
 ) -> None:
-    """Upscale a video frame by frame; sound, times of frames and colours stay as they are.
+    """Upscale a video frame by frame; audio, subtitles, times of frames and colours stay as they are.
+
+    What the new file cannot hold is named before the work begins.
 
     A run that was stopped goes on when the same command is given again. Exit code: 0 done, 2 wrong usage or input,
     130 interrupted.
@@ -83,9 +94,9 @@ def upscale_video(
     from lsm.inference.networks import open_network
     from lsm.inference.provenance import describe
     from lsm.inference.upscaler import Upscaler
+    from lsm.video.containers import CONTAINERS, container_of
     from lsm.video.convert import upscale_video as convert
     from lsm.video.encoding import Encoding
-    from lsm.video.join import CONTAINERS, container_of
     from lsm.video.sequence import find_frames, is_sequence
     from lsm.weights.resolve import resolve
 
@@ -101,25 +112,23 @@ def upscale_video(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
         seed=seed,
     )  # fmt: skip
-    if audio not in ("copy", "drop"):
-        raise OptionError(f"--audio {audio!r} is neither copy nor drop.")
     container_of(output)
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise OptionError(f"{output} is the input; give the result another name.")
     encoding = Encoding(codec, crf, preset, pixel_format)
-    video = _open_source(source, fps)
+    video = _open_source(source, fps, resize_to_first)
     weights = resolve(model, scale)
     upscaler = Upscaler(open_network(weights, "sr"), how)
     start = time.monotonic()
     with _progress(describe(weights.name, upscaler)) as progress:
         report = convert(
             video, output, upscaler, encoding,
-            keep_audio=audio == "copy", overwrite=overwrite, restart=restart, segment=segment, progress=progress,
+            audio=audio, overwrite=overwrite, restart=restart, segment=segment, progress=progress,
         )  # fmt: skip
     _print_report(report, output, time.monotonic() - start)
 
 
-def _open_source(source: str, fps: str | None) -> Source:
+def _open_source(source: str, fps: str | None, resize_to_first: bool) -> Source:
     """Open a video, or frames that --fps makes one of."""
     from lsm.video.file import VideoFile
     from lsm.video.sequence import ImageSequence, find_frames, is_sequence, parse_rate
@@ -128,7 +137,7 @@ def _open_source(source: str, fps: str | None) -> Source:
         return ImageSequence(find_frames(source), parse_rate(fps or ""))
     if fps is not None:
         raise OptionError("--fps is for folders of frames; a video keeps its times.")
-    return VideoFile(Path(source))
+    return VideoFile(Path(source), resize_to_first)
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def _has_images(folder: Path) -> bool:
     return any(True for _ in image_names(folder))
 
 
-def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> ImageSet:
+def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False, lr_folder: str | None = None) -> ImageSet:
     """Find a set by name under a root, in whatever layout it is kept.
 
     Args:
@@ -84,6 +84,8 @@ def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> 
         name: The set's name in any common spelling.
         scale: The scale wanted.
         incomplete: Whether low-resolution files may be missing from their folder.
+        lr_folder: Of the low-resolution files within the set's, beside which it holds X2, X4 and so on; one of the
+            usual names by default, and then there need not be any.
 
     Returns:
         The set; unless `incomplete`, pairs lack their low-resolution file only if there is no folder of them.
@@ -98,7 +100,9 @@ def find_set(root: Path, name: str, scale: int, *, incomplete: bool = False) -> 
         if hr is None and not prefix and _has_images(folder):
             hr = folder
         if hr is not None:
-            lr = _first_with_images(folder, prefix, _LR, scale)
+            lr = _first_with_images(folder, prefix, (f"{lr_folder}/X{scale}",) if lr_folder else _LR, scale)
+            if lr_folder and lr is None:
+                raise InputError(f"{folder} holds no images in {lr_folder}/X{scale}: prepare the set with `real_sr`.")
             return pair_folders(hr, lr, scale, canonical_name(name), incomplete=incomplete)
     raise InputError(f"{root}: {unknown_name('set', name, set_names(root)) if set_names(root) else 'holds no sets.'}")
 

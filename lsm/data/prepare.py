@@ -4,6 +4,7 @@
     OUTPUT/LR_bicubic/X4/NAMEx4.png
     OUTPUT/HR_sub/NAME_s001.png               with a sub-image size; LR to the same places, and the same names
     OUTPUT/LR_bicubic/X4_sub/NAME_s001.png
+    OUTPUT/LR_jpeg75/X4/NAMEx4.jpg            the other conditions of `real-sr-y`, see lsm/data/real_sr.py
     OUTPUT/meta_info_HR.txt                   and LMDB, see lsm/data/lmdb.py
 
 A run that was stopped goes on where it was: a journal lists every image that is done, with all of its files.
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from lsm.data.pairs import list_images
+from lsm.data.real_sr import CONDITIONS, make_lr
 from lsm.data.workers import map_in_order
 from lsm.errors import InputError, OptionError
 from lsm.files import atomic_file
@@ -40,12 +42,14 @@ class PrepareOptions:
         sub_size: Side of sub-images in HR pixels; 0 for none.
         sub_step: Pixels from one sub-image to the next; their overlap is `sub_size - sub_step`.
         template: Name of LR files, with `{}` for the HR file's stem and `{scale}` for the scale.
+        real_sr: Whether to make LR in the conditions of real images too.
     """
 
     scales: tuple[int, ...] = (2, 3, 4)
     sub_size: int = 0
     sub_step: int = 0
     template: str = "{}x{scale}"
+    real_sr: bool = False
 
     def __post_init__(self) -> None:
         """Check that the values go together.
@@ -162,6 +166,10 @@ def prepare_image(source: Path, output: Path, options: PrepareOptions) -> Prepar
         name = options.template.replace("{scale}", str(scale)).replace("{}", source.stem)
         files.append(_write(output, f"LR_bicubic/X{scale}/{name}.png", lr))
         files += _write_subs(output, f"LR_bicubic/X{scale}_sub", source.stem, lr, options, scale)
+        for condition in CONDITIONS if options.real_sr else ():
+            if not condition.is_clean:
+                data, ending = make_lr(hr, scale, condition, source.stem)
+                files.append(_write_data(output, f"{condition.folder}/X{scale}/{name}{ending}", data, lr.shape))
     return Prepared(source.name, state.st_size, state.st_mtime_ns, tuple(files))
 
 
@@ -205,6 +213,14 @@ def _write(output: Path, name: str, image: np.ndarray) -> tuple[str, int, int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, np.ascontiguousarray(image))
     return name, image.shape[0], image.shape[1]
+
+
+def _write_data(output: Path, name: str, data: bytes, shape: tuple[int, ...]) -> tuple[str, int, int]:
+    path = output / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(data)
+    return name, shape[0], shape[1]
 
 
 def _check_names(images: Sequence[Path]) -> None:

@@ -86,7 +86,8 @@ def upscale_upload(
     options = UpscaleOptions(choice.tile, precision=choice.precision, device=device, scale=choice.scale)
     weights = resolve(choice.model, choice.scale)
     upscaler = Upscaler(open_network(weights, "sr"), options)
-    settings = describe(weights.name, upscaler)
+    upscaler.photo = weights.photo
+    settings = describe(weights.label, upscaler)
     lines: list[str] = []
     callbacks = Callbacks(tile=progress, finished=lambda job, text, good: lines.append(text))
     note = processing_note(settings, options.seed)

@@ -35,7 +35,7 @@ def check_fits(form: Format, height: int, width: int, has_alpha: bool) -> None:
     """
     if max(height, width) > form.longest_side:
         raise InputError(
-            f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; write PNG."
+            f"{form.name} holds at most {form.longest_side} pixels a side, not {width}×{height}; use `ext` png."
         )
     if has_alpha and not form.alpha:
         raise InputError(f"{form.name} holds no transparency; use `ext` png, or `alpha` drop.")

@@ -122,7 +122,7 @@ def decode_16_bits(data: bytes, image: Image.Image) -> np.ndarray:
     """Decode a 16-bit PNG, which Pillow has found whole, to (H, W, C) uint16."""
     transparent = image.info.get("transparency")
     if image.mode.startswith("I"):
-        pixels = np.asarray(image).astype(np.uint16)[..., None]
+        pixels: np.ndarray = np.asarray(image).astype(np.uint16)[..., None]
     else:
         import cv2
 

@@ -33,6 +33,9 @@ class UpscaleOptions:
         scale: What is wanted, the network's own by default; to another one its result is resampled (bicubic).
         alpha: How transparency is upscaled: "model", "bicubic", or "drop" to leave it out.
         seed: Of the random numbers that some networks draw, see `LSMConfig.recurrence`.
+        frame: Pixels that are put around an image before the network, mirrored, and cropped after: else it errs at the
+            edge, beyond which convolutions see black. 0 for none, as published protocols measure.
+        wrap: Take them from the opposite side instead: a seamless texture stays seamless, at the network's own scale.
     """
 
     tile: int | str = "auto"
@@ -43,6 +46,8 @@ class UpscaleOptions:
     scale: float | None = None
     alpha: Alpha = "model"
     seed: int = 0
+    frame: int = 8
+    wrap: bool = False
 
     def __post_init__(self) -> None:
         """Check all values; a tile in digits becomes its number, a torch device its name.
@@ -53,6 +58,7 @@ class UpscaleOptions:
         object.__setattr__(self, "tile", _whole_tile(self.tile))
         object.__setattr__(self, "device", str(self.device))
         _check_whole("tile_overlap", self.tile_overlap)
+        _check_whole("frame", self.frame)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise OptionError(f"Seed {truncate_repr(self.seed)} is no whole number.")
         for kind, name, known in (

@@ -20,6 +20,7 @@ def describe(weights: str, upscaler: Upscaler) -> str:
     tile = upscaler.max_tile
     tiles = f"tiles of at most {tile} (overlap {upscaler.options.tile_overlap})" if tile else "no tiles"
     ensemble = ", ensemble" if upscaler.options.ensemble else ""
+    ensemble += ", wrapped" if upscaler.options.wrap else ""
     engine = f" in {upscaler.model.engine}" if isinstance(getattr(upscaler.model, "engine", None), str) else ""
     place = f"{upscaler.precision}{engine} on {upscaler.device}"
     return f"lsm {__version__}, {name}, x{upscaler.scale:g}, {tiles}, {place}{ensemble}"

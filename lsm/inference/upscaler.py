@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +17,15 @@ from lsm.errors import CheckpointError, InputError
 from lsm.image import resample as resampling
 from lsm.image.pixels import ImageData, from_tensor, to_tensor
 from lsm.inference import kinds
+from lsm.inference.choose import Choice, choose
 from lsm.inference.device import check_precision, fix_seed, pick_device, set_precision
 from lsm.inference.ensemble import self_ensemble
+from lsm.inference.frame import crop_band, frame_pixels, frame_tensor
 from lsm.inference.memory import choose_tile, is_out_of_memory, memory_budget, peak_memory, release
 from lsm.inference.networks import open_network
 from lsm.inference.options import UpscaleOptions
 from lsm.inference.tiling import Span, blend_bands, check_tile, count_tiles, spans
+from lsm.weights.resolve import resolve
 
 Progress = Callable[[int, int], None]
 """Called after each tile with the tiles done and all tiles of the image; it starts anew if memory ran out."""
@@ -49,6 +53,9 @@ class Upscaler:
         precision: In which it computes; that of an exported network is fixed.
         model_scale: The network's own scale.
         scale: That of the results.
+        photo: Name of weights by which compressed or noisy images are upscaled instead, see `lsm.inference.choose`;
+            none where the one network does all. The name "auto" sets it.
+        choice: What the last image was taken for, where there was a choice.
 
     Raises:
         CheckpointError: If there are no such weights, or they cannot be read.
@@ -57,7 +64,12 @@ class Upscaler:
 
     def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
         self.options = (options or UpscaleOptions()).replace(**changes)
-        network: Any = open_network(model, scale=self.options.scale) if isinstance(model, str | Path) else model
+        self.photo: str | None = None
+        self.choice: Choice | None = None
+        network: Any = model
+        if isinstance(model, str | Path):
+            source = resolve(model, self.options.scale)
+            network, self.photo = open_network(source), source.photo
         # Networks that run elsewhere than in torch know where, and with how many bits.
         self.device: torch.device = getattr(network, "pick_device", pick_device)(self.options.device)
         self.precision = check_precision(self.options.precision, getattr(network, "precision", None))
@@ -121,11 +133,17 @@ class Upscaler:
         Raises:
             InputError: If memory does not suffice.
         """
+        if self.photo:
+            self.choice = choose(image.colour, None if image.compression.lossless else image.compression.quality)
+            if self.choice.kind == "photo":
+                return self._for_photos.upscale_image(image, progress)
         pixels, alpha = image.colour, None
         if image.has_alpha and self.options.alpha != "drop":
             alpha = image.pixels[..., -1:]
             pixels = resampling.fill_hidden_colours(pixels, alpha[..., 0])
         by_model = alpha is not None and self.options.alpha == "model" and alpha.min() != alpha.max()
+        if by_model and alpha is not None and resampling.has_hard_edges(alpha):
+            by_model = False
         passes = 2 if by_model else 1
         result = [self._upscale_pixels(pixels, _part(progress, 0, passes))]
         if alpha is not None and by_model:
@@ -135,8 +153,14 @@ class Upscaler:
             result.append(resampling.resized(alpha, height, width, alpha.dtype))
         return image.with_pixels(result[0] if len(result) == 1 else np.concatenate(result, axis=2))
 
+    @functools.cached_property
+    def _for_photos(self) -> Upscaler:
+        """The upscaler of compressed or noisy images, made for the first of them."""
+        assert self.photo is not None
+        return Upscaler(open_network(self.photo), self.options)
+
     def upscale_tensor(self, image: Tensor, progress: Progress | None = None) -> Tensor:
-        """Upscale a tensor by the network's own scale.
+        """Upscale a tensor by the network's own scale, without a frame around it.
 
         Args:
             image: (1, 3, H, W), values in [0, 1], on any device.
@@ -165,8 +189,10 @@ class Upscaler:
     def _upscale_batch(self, image: Tensor, progress: Progress | None) -> Tensor:
         """Upscale a tensor (C, H, W) or (B, C, H, W) by `self.scale`, image by image."""
         batch = kinds.batch_of(image)
-        count = len(batch)
-        parts = [self.upscale_tensor(batch[i : i + 1], _part(progress, i, count)) for i in range(count)]
+        count, frame, edge = len(batch), self.options.frame, self.options.frame * self.model_scale
+        framed = frame_tensor(batch, frame, self.options.wrap)
+        parts = [self.upscale_tensor(framed[i : i + 1], _part(progress, i, count)) for i in range(count)]
+        parts = [each[..., edge : each.shape[2] - edge, edge : each.shape[3] - edge] for each in parts]
         return kinds.batch_like(torch.cat(parts), image, self.output_size(*batch.shape[2:]))
 
     @property
@@ -203,21 +229,24 @@ class Upscaler:
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
     def _upscale_pixels(self, pixels: np.ndarray, progress: Progress | None, is_alpha: bool = False) -> np.ndarray:
-        """Upscale (H, W, 1) or (H, W, 3) integers by `self.scale`."""
+        """Upscale (H, W, 1) or (H, W, 3) pixels by `self.scale`."""
         height, width, channels = pixels.shape
         scale = self.model_scale
         resample = self.scale != scale
         # Where a resampling follows, the steps between are finer than the result's.
-        dtype = np.dtype(np.uint16) if resample and not is_alpha else pixels.dtype
+        dtype = np.dtype(np.uint16) if resample and not is_alpha and pixels.dtype == np.uint8 else pixels.dtype
         result = np.empty((height * scale, width * scale, channels), dtype)
+        frame = self.options.frame
+        framed = frame_pixels(pixels, frame, self.options.wrap)
 
         def cut(row: Span, column: Span) -> Tensor:
-            return to_tensor(pixels[row.start : row.stop, column.start : column.stop])
+            return to_tensor(framed[row.start : row.stop, column.start : column.stop])
 
         def store(top: int, band: Tensor) -> None:
-            result[top : top + band.shape[1]] = from_tensor(band, channels, dtype)
+            rows, inner = crop_band(top, band, frame * scale, height * scale)
+            result[rows] = from_tensor(inner, channels, dtype)
 
-        self._run(height, width, cut, store, progress)
+        self._run(height + 2 * frame, width + 2 * frame, cut, store, progress)
         if is_alpha:
             result = resampling.keep_within_neighbours(result, pixels)
         if not resample:

@@ -1,6 +1,16 @@
 """PSNR, SSIM and PSNR-B as pure functions, and the protocols they follow."""
 
 from lsm.metrics.fidelity import CHANNELS, Channel, psnr, psnr_b, rgb_to_y, ssim
-from lsm.metrics.protocols import PROTOCOL, RESTORATION_PROTOCOLS
+from lsm.metrics.protocols import PROTOCOL, REAL_PROTOCOL, RESTORATION_PROTOCOLS
 
-__all__ = ["CHANNELS", "PROTOCOL", "RESTORATION_PROTOCOLS", "Channel", "psnr", "psnr_b", "rgb_to_y", "ssim"]
+__all__ = [
+    "CHANNELS",
+    "PROTOCOL",
+    "REAL_PROTOCOL",
+    "RESTORATION_PROTOCOLS",
+    "Channel",
+    "psnr",
+    "psnr_b",
+    "rgb_to_y",
+    "ssim",
+]

@@ -8,6 +8,15 @@ Gaussian window of sigma 1.5, K1 0.01, K2 0.03, valid region only, float64; the 
 no self-ensemble unless the name ends in "+". classical-sr-rgb: the same on R, G and B, PSNR over all three together,
 SSIM as the mean of the three. What departs from this is in the name: -tiled-SIDE-OVERLAP, -bf16, -fp16."""
 
+REAL_PROTOCOL = """\
+real-sr-y: classical-sr-y on LR in nine conditions, see lsm/data/real_sr.py: clean, MATLAB's bicubic of HR; jpeg95, 85,
+75, 50, 30, the same compressed by Pillow at this quality with 4:2:0; noise10, the same with white Gaussian noise of
+sigma 10 (in steps of 8 bits), clamped and rounded; linear, OpenCV's INTER_LINEAR, which does not antialias; mixed, HR
+blurred by a Gaussian of sigma 1.2 of its pixels, MATLAB's bicubic, noise of sigma 5, JPEG of quality 60. Noise follows
+from the image's name. Gain: PSNR over MATLAB bicubic of the same LR. The protocol it follows:
+"""
+"""How super-resolution of real images is measured; `PROTOCOL` follows it."""
+
 RESTORATION_PROTOCOLS = {
     "colour-denoising-rgb": """\
 white Gaussian noise of standard deviation sigma (in steps of 8 bits), independent in R, G and B, added to the 8-bit

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-
-class Section(BaseModel):
-    """A section of a config; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
+from lsm.training.degradation_config import DegradationConfig
+from lsm.training.section import Section
 
 
 # os.path answers no, where pathlib raises, on names too long, of unknown users, or with a null character.
@@ -57,8 +54,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 DEGRADATIONS: dict[str, dict[str, Any]] = {
     "NoisyImages": {"sigma": None, "clipped": 0.0, "grey": 0.0, "seed": 0},
     "JpegImages": {"quality": None, "grey": 0.0, "seed": 0},
+    "DegradedPairs": {"degradation": None, "seed": 0},
 }
-"""What the datasets that degrade clean images take, with the defaults; see `lsm.training.restoration`."""
+"""What the datasets that degrade clean images take, with the defaults; see `lsm.training.restoration`
+and `lsm.training.degraded_pairs`."""
 
 TASKS = {"NoisyImages": "denoise", "JpegImages": "jpeg"}
 """The task of the network for each of these datasets."""
@@ -83,13 +82,15 @@ def _range(least: float, most: float) -> Any:
 
 
 class DatasetConfig(Section):
-    """Images to validate or test on: `ImagePairs`, `NoisyImages`, `JpegImages` (ours), or one of BasicSR's datasets.
+    """Images to validate or test on: ours, `ImagePairs`, `DegradedPairs`, `NoisyImages`, `JpegImages`; or BasicSR's.
 
     `in_memory: auto` keeps a training set of up to 2 GB decoded. `task` is accepted for files of other projects.
     """
 
     name: Name | None = None
-    type: Literal["ImagePairs", "NoisyImages", "JpegImages", "PairedImageDataset", "SingleImageDataset"] = "ImagePairs"
+    type: Literal[
+        "ImagePairs", "DegradedPairs", "NoisyImages", "JpegImages", "PairedImageDataset", "SingleImageDataset"
+    ] = "ImagePairs"
     task: Literal["SR"] = "SR"
     dataroot_gt: Folder | None = None
     dataroot_lq: Folder | None = None
@@ -101,12 +102,14 @@ class DatasetConfig(Section):
     clipped: Share | None = None
     quality: _range(1, 100) | None = None  # type: ignore[valid-type]
     grey: Share | None = None
+    degradation: DegradationConfig | None = None  # type: ignore[valid-type]  # made from the options' dataclass
     seed: NonNegativeInt | None = None
 
     @model_validator(mode="after")
     def _roots_of_the_type(self) -> DatasetConfig:
         needed = {
             "ImagePairs": ["dataroot_gt"],
+            "DegradedPairs": ["dataroot_gt", "degradation"],
             "NoisyImages": ["dataroot_gt", "sigma"],
             "JpegImages": ["dataroot_gt", "quality"],
             "PairedImageDataset": ["dataroot_gt", "dataroot_lq"],
@@ -123,7 +126,7 @@ class DatasetConfig(Section):
     def _degradation_of_the_type(self) -> DatasetConfig:
         """Fill in the defaults of what degrades the images, and refuse what this type does not do."""
         own = DEGRADATIONS.get(self.type, {})
-        for key in ("sigma", "clipped", "quality", "grey", "seed"):
+        for key in ("sigma", "clipped", "quality", "grey", "degradation", "seed"):
             if getattr(self, key) is None:
                 setattr(self, key, own.get(key))
             elif key not in own:

@@ -12,7 +12,8 @@ import torch
 
 import lsm.training.arch
 import lsm.training.data
-import lsm.training.restoration  # noqa: F401  (these three and the model register what they define)
+import lsm.training.degraded_pairs
+import lsm.training.restoration  # noqa: F401  (these four and the model register what they define)
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
 from lsm.training.compat import build_model

@@ -255,9 +255,10 @@ class LSMModel(SRModel):
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [],
             "best_metric_results": getattr(self, "best_metric_results", {}),
-            "spent": self.spent,
             "loss_band": self.band.state(),
         }
+        if self.opt["train"]["budget_hours"]:  # what a training of a fixed length took is no part of its state
+            state["spent"] = self.spent
         states = Path(self.opt["path"]["training_states"])
         checkpoints.save_atomic(state, checkpoints.state_path(states, current_iter))
         checkpoints.prune_states(states, self.opt["logger"]["keep_states"])

@@ -25,7 +25,7 @@ def build_optimizer(network: nn.Module, settings: Mapping[str, Any]) -> torch.op
     Returns:
         The optimizer; fused where it can be, since on a CPU many small updates would cost a noticeable part of a step.
     """
-    options = dict(settings)
+    options = {key: value for key, value in settings.items() if value is not None}
     kind = options.pop("type")
     if kind != "Muon":
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

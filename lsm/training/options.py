@@ -213,9 +213,13 @@ def _task_complaints(scale: int, task: str, datasets: dict[str, DatasetConfig]) 
     return lines
 
 
-def _cross_complaints(scale: int, images: TrainDatasetConfig) -> list[str]:
+def _cross_complaints(scale: int, images: TrainDatasetConfig, teacher: Any) -> list[str]:
     """Check what concerns several sections at once."""
     lines = []
+    if images.type != "ImagePairs" and images.patch_importance:
+        lines.append(f"datasets.train.patch_importance: {images.type} has no LR to measure before it is drawn")
+    if images.type == "DegradedPairs" and teacher is not None and teacher.cache is None:
+        lines.append("train.teacher.cache: Field required with DegradedPairs, whose LR would mislead the teacher")
     if images.gt_size % scale:
         lines.append(f"datasets.train.gt_size: {images.gt_size} is not a multiple of scale {scale}")
     if images.type == "SingleImageDataset":
@@ -263,7 +267,9 @@ def read_options(path: str | Path, forced: Iterable[str] = (), training: bool = 
     if not lines:
         lines = _task_complaints(options.scale, options.network_g.get("task", "sr"), datasets)
     if training and not lines:
-        lines = _cross_complaints(options.scale, typing.cast(TrainDatasetConfig, datasets["train"]))
+        lines = _cross_complaints(
+            options.scale, typing.cast(TrainDatasetConfig, datasets["train"]), options.train.teacher
+        )
     if lines:
         shown = _first(list(dict.fromkeys(lines)), MOST_LINES)
         raise OptionError("\n".join(f"{path}: {line}" for line in shown))

@@ -5,10 +5,18 @@ from __future__ import annotations
 import importlib.util
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Section, Share, existing_file
+from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Share, existing_file
+from lsm.training.section import Section
 from lsm.weights.resolve import embedded_path, list_models
 
 
@@ -26,28 +34,32 @@ class Paths(Section):
 
 
 class Optimizer(Section):
-    """The optimizer of the network, Adam or AdamW."""
+    """The optimizer of the network.
 
-    type: Literal["Adam", "AdamW"] = "AdamW"
+    Muon takes the matrices; AdamW, at `adamw_lr`, the first and last convolution, depthwise ones and vectors. Both
+    rates follow the schedule, and `weight_decay` is the matrices'.
+    """
+
+    type: Literal["Adam", "AdamW", "Muon"] = "AdamW"
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    momentum: Fraction | None = None
+    adamw_lr: Annotated[float, Field(gt=0)] | None = None
 
+    @model_serializer(mode="wrap")
+    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
 
-class MuonOptimizer(Section):
-    """Muon for the matrices, AdamW at `adamw_lr` for the first and last convolution, depthwise ones and vectors.
-
-    Both rates follow the schedule; `weight_decay` is the matrices'.
-    """
-
-    type: Literal["Muon"]
-    lr: Annotated[float, Field(gt=0)] = 0.01
-    momentum: Fraction = 0.95
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    adamw_lr: Annotated[float, Field(gt=0)] = 1.5e-3
-    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
-    eps: Annotated[float, Field(gt=0)] = 1e-8
+    @model_validator(mode="after")
+    def _own_keys_of_muon(self) -> Optimizer:
+        for key, default in (("momentum", 0.95), ("adamw_lr", 1.5e-3)):
+            if self.type == "Muon":
+                setattr(self, key, getattr(self, key) or default)
+            elif getattr(self, key) is not None:
+                raise PydanticCustomError("muon", "only Muon takes {key}", {"key": key})
+        return self
 
 
 class MultiStep(Section):
@@ -132,7 +144,7 @@ class Train(Section):
 
     total_iter: PositiveInt | None = None
     budget_hours: Annotated[float, Field(gt=0)] | None = None
-    optim_g: Optimizer | MuonOptimizer = Field(discriminator="type")
+    optim_g: Optimizer
     scheduler: Annotated[MultiStep | Cosine | CosineToTheEnd, Field(discriminator="type")]
     pixel_opt: PixelLoss = PixelLoss()
     fft_opt: SpectralLoss | None = None

@@ -5,6 +5,8 @@ The modules beside this one import PyAV, so they are themselves imported only af
 
 from __future__ import annotations
 
+import os
+
 from lsm.errors import OptionError, needs_extra
 
 OLDEST = 18
@@ -22,3 +24,4 @@ def require_av() -> None:
     if int(av.__version__.split(".")[0]) < OLDEST:
         raise OptionError(f"Videos need PyAV {OLDEST} or newer, not {av.__version__}: pip install -U av.")
     av.logging.set_level(None)
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints its settings for each segment otherwise

@@ -50,7 +50,7 @@ VIDEO_OF_IMAGES = Colours(BT709, LIMITED, primaries=BT709, transfer=BT709)
 
 
 def stated_colours(context: VideoCodecContext) -> Colours:
-    """Give what a decoder says of its frames, completed as players do.
+    """Return what a decoder says of its frames, completed as players do.
 
     Without a stated matrix, frames of 720 lines or 1280 columns and more are BT.709, smaller ones BT.601. The larger
     copy has to state it, or it would be taken for BT.709.
@@ -72,7 +72,7 @@ def stated_colours(context: VideoCodecContext) -> Colours:
 
 
 def coded_colours(colours: Colours, pixel_format: str) -> Colours:
-    """Give the colours of the larger copy: the same, unless RGB becomes YCbCr (BT.709, limited) or the reverse."""
+    """Return the colours of the larger copy: the same, unless RGB becomes YCbCr (BT.709, limited) or the reverse."""
     if av.VideoFormat(pixel_format).is_rgb:
         return Colours(RGB, FULL, colours.primaries, colours.transfer)
     if colours.matrix == RGB:
@@ -80,21 +80,32 @@ def coded_colours(colours: Colours, pixel_format: str) -> Colours:
     return colours
 
 
-def to_rgb(frame: VideoFrame, colours: Colours, reformatter: VideoReformatter) -> np.ndarray:
+def to_rgb(
+    frame: VideoFrame,
+    colours: Colours,
+    reformatter: VideoReformatter,
+    deep: bool,
+    alpha: bool,
+    size: tuple[int, int],
+) -> np.ndarray:
     """Convert a decoded frame.
 
     Args:
         frame: Of any format.
         colours: What its numbers mean.
         reformatter: Keeps tables from frame to frame; of one thread.
+        deep: Whether to return 16 bits.
+        alpha: Whether to return alpha too.
+        size: Height and width; a frame of another size is resized (bicubic).
 
     Returns:
-        (H, W, 3) uint8, or uint16 over the full range if the frame has more than 8 bits.
+        (H, W, 3), or (H, W, 4) with alpha, uint8, or uint16 over the full range.
     """
-    deep = frame.format.components[0].bits > 8
     converted = reformatter.reformat(
         frame,
-        format="rgb48le" if deep else "rgb24",
+        size[1],
+        size[0],
+        format=("rgba" if alpha else "rgb") + (("64le" if alpha else "48le") if deep else ("" if alpha else "24")),
         src_colorspace=_SWSCALE.get(colours.matrix),
         src_color_range=colours.range,
         dst_color_range=FULL,
@@ -104,8 +115,9 @@ def to_rgb(frame: VideoFrame, colours: Colours, reformatter: VideoReformatter) -
 
 
 def from_rgb(pixels: np.ndarray, colours: Colours, pixel_format: str, reformatter: VideoReformatter) -> VideoFrame:
-    """Convert (H, W, 3) uint8 or uint16 to a frame to be encoded, and state its colours on it."""
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24" if pixels.dtype == np.uint8 else "rgb48le")
+    """Convert (H, W, 3 or 4) uint8 or uint16 to a frame to be encoded, and state its colours on it."""
+    eight, sixteen = ("rgba", "rgba64le") if pixels.shape[2] == 4 else ("rgb24", "rgb48le")
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), eight if pixels.dtype == np.uint8 else sixteen)
     converted = reformatter.reformat(
         frame,
         format=pixel_format,

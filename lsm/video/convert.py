@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lsm.errors import OptionError
@@ -15,11 +16,15 @@ from lsm.image.pixels import ImageData
 from lsm.inference.onnx_network import OnnxNetwork
 from lsm.inference.upscaler import Upscaler
 from lsm.video.colour import coded_colours
-from lsm.video.encoding import Encoding, Shape, coded_size
-from lsm.video.join import check_container, join
+from lsm.video.companions import plan_companions
+from lsm.video.encoding import Encoding, Shape, coded_size, keeps_alpha
+from lsm.video.join import Joined, join, rehearse
+from lsm.video.light import light_options
 from lsm.video.segments import Segments, SegmentWriter, read_numbers
 from lsm.video.source import Frame, Source
 from lsm.weights.identity import file_hash, state_hash
+
+log = logging.getLogger(__name__)
 
 SEGMENT = 48
 """Frames a segment: what is lost at most when a run is stopped."""
@@ -50,7 +55,7 @@ def upscale_video(
     upscaler: Upscaler,
     encoding: Encoding | None = None,
     *,
-    keep_audio: bool = True,
+    audio: str = "copy",
     overwrite: bool = False,
     restart: bool = False,
     segment: int = SEGMENT,
@@ -66,7 +71,7 @@ def upscale_video(
         target: The video to make; its extension says the container.
         upscaler: Does the work. An automatic tile size is that of the first run.
         encoding: How to code the result.
-        keep_audio: Whether the source's sound is copied.
+        audio: What becomes of the source's audio: "copy", or "aac", "opus" or "flac" to encode it anew, or "drop".
         overwrite: Whether a file of that name may be replaced.
         restart: Whether segments of a run before are deleted instead of used.
         segment: Frames a segment.
@@ -81,16 +86,20 @@ def upscale_video(
     """
     encoding = encoding or Encoding()
     if target.exists() and not overwrite:
-        raise OptionError(f"{printable(target)} exists already; use --overwrite.")
-    facts = source.facts if keep_audio else replace(source.facts, audio=None)
-    pixel_format = encoding.format_for(facts.deep)
+        raise OptionError(f"{printable(target)} exists already; allow it to be replaced (overwrite), or name another.")
+    facts = source.facts
+    pixel_format = encoding.format_for(facts.deep, facts.alpha)
     size = coded_size(*upscaler.output_size(facts.height, facts.width), pixel_format)
     shape = Shape(size[1], size[0], pixel_format, coded_colours(facts.colours, pixel_format))
-    check_container(target, encoding, shape, facts)
+    kept = plan_companions(target, facts.companions, audio)
+    joined = Joined(target, encoding, shape, facts, kept)
+    rehearse(joined)
+    for line in (*kept.lost, *_lost(joined)):
+        log.warning("%s: %s", printable(target), line)
     plan = {
         "input": source.identity(),
         "network": _identity(upscaler),
-        "encoding": {**asdict(encoding), "shape": asdict(shape), "segment": segment},
+        "encoding": {**asdict(encoding), "shape": asdict(shape), "segment": segment, "audio": audio},
         "chosen": {"tile": upscaler.tile_for(facts.height, facts.width)},
     }
     segments, upscaler = Segments(target), copy.copy(upscaler)
@@ -100,21 +109,37 @@ def upscale_video(
         progress(sum(done), facts.frames)
         writer = SegmentWriter(segments, len(done), segment, encoding, shape, facts)
         total = _make_segments(source, sum(done), upscaler, writer, progress)
-        join(segments.files(), target, encoding, shape, facts, overwrite)
+        join(segments.files(), joined, overwrite)
     segments.remove()
     return Report(shape.width, shape.height, total, sum(done))
+
+
+def _lost(joined: Joined) -> list[str]:
+    """Say what frames carry and the encoder or the container does not keep, a line each."""
+    encoding, facts = joined.encoding, joined.facts
+    lines = [f"{words} cannot be written, and is lost." for words in facts.unkept]
+    if joined.loses_timecode:
+        lines.append("the timecode is lost: it needs a container such as .mkv beside a cover or another video.")
+    if facts.alpha and not keeps_alpha(joined.shape.pixel_format):
+        lines.append("transparency is lost; the codecs ffv1, prores_ks and libvpx-vp9 keep it.")
+    if facts.light and not light_options(encoding.codec, facts.light):
+        lines.append(
+            f"HDR mastering display and light level are lost, {encoding.codec} does not write them; libx265, "
+            f"libx264 and libsvtav1 do."
+        )
+    return lines
 
 
 def _make_segments(
     source: Source, first: int, upscaler: Upscaler, writer: SegmentWriter, progress: Callable[[int, int], None]
 ) -> int:
-    """Upscale all frames from number `first`; a few are in memory at a time. Give the number of all frames."""
-    count = first
+    """Upscale all frames from number `first`; a few are in memory at a time. Return the number of all frames."""
+    count, channels = first, 4 if writer.keeps_alpha else 3
     with ThreadPoolExecutor(1, "lsm-read") as reader, ThreadPoolExecutor(1, "lsm-write") as coder:
         writing: deque[Future[None]] = deque()
         try:
             for frame in _ahead(reader, source.frames(first)):
-                pixels = upscaler.upscale_image(ImageData(frame.pixels)).pixels
+                pixels = upscaler.upscale_image(ImageData(frame.pixels[..., :channels])).pixels
                 writing.append(coder.submit(writer.add, Frame(pixels, frame.pts, frame.duration)))
                 if len(writing) > _AHEAD:
                     writing.popleft().result()
@@ -130,7 +155,7 @@ def _make_segments(
 
 
 def _ahead(reader: ThreadPoolExecutor, frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Give frames while the next ones are read."""
+    """Yield frames while the next ones are read."""
     waiting = deque(reader.submit(next, frames, None) for _ in range(_AHEAD))
     while (frame := waiting.popleft().result()) is not None:
         waiting.append(reader.submit(next, frames, None))
@@ -138,7 +163,7 @@ def _ahead(reader: ThreadPoolExecutor, frames: Iterator[Frame]) -> Iterator[Fram
 
 
 def _identity(upscaler: Upscaler) -> dict[str, object]:
-    """Give what decides about the pixels: the weights and the settings."""
+    """Return what decides about the pixels: the weights and the settings."""
     model = upscaler.model
     return {
         "weights": file_hash(model.path) if isinstance(model, OnnxNetwork) else state_hash(model),

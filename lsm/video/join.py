@@ -1,4 +1,4 @@
-"""Segments and the source's sound → one file."""
+"""Segments and what lies beside the frames → one file; and the same without frames, before the work."""
 
 from __future__ import annotations
 
@@ -6,78 +6,109 @@ import contextlib
 import heapq
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 import numpy as np
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lsm.errors import OptionError, unknown_name
+from lsm.errors import OptionError, one_line
 from lsm.files import atomic_file
 from lsm.image.io import printable
-from lsm.video.encoding import Encoding, Shape, configure
-from lsm.video.file import open_input
+from lsm.video.companions import Kept, add_companions
+from lsm.video.containers import container_of
+from lsm.video.encoding import Encoding, Shape, configure, keeps_alpha, open_encoder
 from lsm.video.segments import Numbers, read_numbers, read_packets
 from lsm.video.source import Facts
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-"""FFmpeg's names of the containers by the extensions of outputs."""
+
+@dataclass(frozen=True)
+class Joined:
+    """The video to be.
+
+    Attributes:
+        target: Its file; the extension says the container.
+        encoding: How its frames are coded.
+        shape: Of its frames.
+        facts: Of the source.
+        kept: What goes into it beside the frames.
+    """
+
+    target: Path
+    encoding: Encoding
+    shape: Shape
+    facts: Facts
+    kept: Kept
+
+    @property
+    def loses_timecode(self) -> bool:
+        """Whether the source has a timecode that this container cannot hold beside further images."""
+        crowded = self.kept.crowded and container_of(self.target) in ("mp4", "mov")
+        return crowded and "timecode" in {**self.facts.metadata, **self.facts.stream_metadata}
 
 
-def container_of(target: Path) -> str:
-    """Give the container that a name's extension asks for.
+def rehearse(joined: Joined) -> None:
+    """Write the whole video to nowhere, with one grey frame at all times: what cannot be written is known now.
 
     Raises:
-        OptionError: If it is none of `CONTAINERS`.
+        OptionError: If the encoder does not take the frames, or the container the streams; with what to choose instead.
     """
-    if target.suffix.lower() not in CONTAINERS:
-        raise OptionError(unknown_name("video extension", target.suffix, CONTAINERS))
-    return CONTAINERS[target.suffix.lower()]
+    facts = joined.facts
+    encoder = open_encoder(joined.encoding, joined.shape, facts)
+    frame = VideoFrame(joined.shape.width, joined.shape.height, joined.shape.pixel_format)
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    frame.pts, frame.time_base = 0, facts.time_base
+    data = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+    def packets(stream: VideoStream) -> Iterator[Packet]:
+        for number, time in enumerate(facts.times):
+            packet = Packet(data)
+            packet.pts = packet.dts = time
+            packet.duration, packet.time_base, packet.stream = facts.duration(number), facts.time_base, stream
+            packet.is_keyframe = True
+            yield packet
+
+    try:
+        with _opened(_Nowhere(), joined) as (output, video, tracks):
+            _mux(output, [packets(video), *tracks])
+    except (ValueError, av.error.FFmpegError) as error:
+        raise OptionError(
+            f"{printable(joined.target)}: {container_of(joined.target)} cannot hold these streams ({one_line(error)}); "
+            f"use the extension .mkv, or encode the audio anew (audio aac, opus or flac)."
+        ) from error
 
 
-def check_container(target: Path, encoding: Encoding, shape: Shape, facts: Facts) -> None:
-    """Refuse what a container cannot hold, before the hours of work.
-
-    Raises:
-        OptionError: With what to choose instead.
-    """
-    with _opened(io.BytesIO(), target, encoding, shape, facts):
-        pass
-
-
-def join(files: Sequence[Path], target: Path, encoding: Encoding, shape: Shape, facts: Facts, replace: bool) -> None:
+def join(files: Sequence[Path], joined: Joined, replace: bool) -> None:
     """Write the video whole or not at all.
 
     Args:
         files: Of all segments, in order.
-        target: The video; its extension says the container.
-        encoding: As the segments were coded.
-        shape: As the segments were coded.
-        facts: Of the source, whose sound is copied packet by packet.
+        joined: What it holds.
         replace: Whether a file of that name may be replaced.
     """
     numbers = [read_numbers(file) for file in files]
-    with (
-        atomic_file(target, replace) as file,
-        _opened(file, target, encoding, shape, facts) as (output, video, sound),
-        contextlib.ExitStack() as stack,
-    ):
-        tracks = [_video_packets(files, numbers, video, facts)]
-        if facts.audio is not None:
-            tracks.append(_sound_packets(facts.audio, sound, stack))
-        for packet in heapq.merge(*tracks, key=lambda packet: (packet.dts or 0) * packet.time_base):
-            output.mux_one(packet)
+    with atomic_file(joined.target, replace) as file, _opened(file, joined) as (output, video, tracks):
+        _mux(output, [_video_packets(files, numbers, video, joined.facts), *tracks])
+
+
+def _mux(output: OutputContainer, tracks: Sequence[Iterator[Packet]]) -> None:
+    """Write packets in the order of their times of decoding."""
+    for packet in heapq.merge(*tracks, key=lambda packet: (packet.dts or 0) * packet.time_base):
+        output.mux_one(packet)
 
 
 @contextlib.contextmanager
 def _opened(
-    file: BinaryIO, target: Path, encoding: Encoding, shape: Shape, facts: Facts
-) -> Iterator[tuple[OutputContainer, VideoStream, list[AudioStream]]]:
+    file: BinaryIO | io.RawIOBase, joined: Joined
+) -> Iterator[tuple[OutputContainer, VideoStream, list[Iterator[Packet]]]]:
     """Open an output with its streams, and write its head."""
+    target, encoding, shape, facts = joined.target, joined.encoding, joined.shape, joined.facts
     name = container_of(target)
     with contextlib.ExitStack() as stack:
         try:
@@ -87,41 +118,29 @@ def _opened(
             assert isinstance(video, VideoStream)
             configure(video.codec_context, encoding, shape, facts)
             video.time_base = facts.time_base
+            video.metadata.update(facts.stream_metadata)
+            if joined.loses_timecode:
+                for tags in (output.metadata, video.metadata):
+                    tags.pop("timecode", None)
+            if keeps_alpha(shape.pixel_format) and encoding.codec == "libvpx-vp9":
+                video.metadata["alpha_mode"] = "1"
             if encoding.codec == "libx265" and name in ("mp4", "mov"):
                 video.codec_tag = "hvc1"  # the other tag is not played by Apple's programs
-        except ValueError as error:
-            raise OptionError(f"{printable(target)}: {error}; use another --codec, or the extension .mkv.") from error
-        try:
-            sound = _add_sound(output, facts.audio, stack)
+            tracks = add_companions(output, joined.kept, stack)
             output.start_encoding()
         except ValueError as error:
-            raise OptionError(
-                f"{printable(target)}: the sound cannot be copied, {error}; use the extension .mkv, or --audio drop."
-            ) from error
+            raise OptionError(f"{printable(target)}: {error}; use another codec, or the extension .mkv.") from error
         except av.error.FFmpegError as error:
             raise OptionError(
                 f"{printable(target)}: {name} cannot hold these streams ({error.strerror}); use the extension .mkv."
             ) from error
-        yield output, video, sound
-
-
-def _add_sound(output: OutputContainer, audio: Path | None, stack: contextlib.ExitStack) -> list[AudioStream]:
-    """Add a stream for each stream of sound, with its language and disposition."""
-    if audio is None:
-        return []
-    sound = []
-    for stream in stack.enter_context(open_input(audio)).streams.audio:
-        copy = output.add_stream_from_template(stream)
-        copy.metadata.update(stream.metadata)
-        copy.disposition = stream.disposition
-        sound.append(copy)
-    return sound
+        yield output, video, tracks
 
 
 def _video_packets(
     files: Sequence[Path], numbers: Sequence[Numbers], stream: VideoStream, facts: Facts
 ) -> Iterator[Packet]:
-    """Give all packets with their times of decoding.
+    """Yield all packets with their times of decoding.
 
     A packet is decoded at the time at which the one `delay` places before it, in the order of showing, is shown: times
     that increase, and come early enough for every frame that is shown before it was coded.
@@ -138,11 +157,26 @@ def _video_packets(
             yield packet
 
 
-def _sound_packets(audio: Path, streams: Sequence[AudioStream], stack: contextlib.ExitStack) -> Iterator[Packet]:
-    """Copy the packets of a file's sound."""
-    container = stack.enter_context(open_input(audio))
-    places = {stream.index: copy for stream, copy in zip(container.streams.audio, streams, strict=True)}
-    for packet in container.demux(*container.streams.audio):
-        if packet.size and packet.dts is not None:
-            packet.stream = places[packet.stream_index]
-            yield packet
+class _Nowhere(io.RawIOBase):
+    """A file that only counts."""
+
+    def __init__(self) -> None:
+        self._at = self._end = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._at += len(data)
+        self._end = max(self._at, self._end)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at

@@ -6,17 +6,22 @@ A segment is coded by itself and begins with a key frame: the joined video does 
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import av
 import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -24,10 +29,12 @@ from lsm.errors import CheckpointError, OptionError
 from lsm.files import atomic_file, only_process
 from lsm.image.io import printable
 from lsm.video.colour import from_rgb
-from lsm.video.encoding import Encoding, Shape, open_encoder
+from lsm.video.encoding import Encoding, Shape, keeps_alpha, open_encoder
 from lsm.video.source import Facts, Frame
 
 _PLAN, _ENDING = "plan.json", ".safetensors"
+_WRAPPING = "matroska"
+_BESIDE: Final = "matroska_block_additional"
 _NUMBERS = ("pts", "duration", "size", "key")
 
 
@@ -72,12 +79,12 @@ class Segments:
             file.unlink(missing_ok=True)  # last, since segments without their plan would be taken for those of another
         plain = json.loads(json.dumps(plan))
         if file.exists():
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
             differing = sorted(name for name in plain if name != "chosen" and plain[name] != found.get(name))
             if differing:
                 raise OptionError(
                     f"{printable(self.folder)} holds an unfinished run with another {' and '.join(differing)}; "
-                    f"repeat its settings to go on with it, or use --restart to begin anew."
+                    f"repeat its settings to go on with it, or begin anew (restart)."
                 )
             return found
         with atomic_file(file) as opened:
@@ -85,7 +92,7 @@ class Segments:
         return plain
 
     def files(self) -> list[Path]:
-        """Give the files of the finished segments, in order, up to the first that is missing."""
+        """Return the files of the finished segments, in order, up to the first that is missing."""
         found: list[Path] = []
         while (file := self.file(len(found))).exists():
             found.append(file)
@@ -139,13 +146,37 @@ def read_packets(file: Path) -> Iterator[Packet]:
     """Read a segment's packets, without their times of decoding."""
     numbers = read_numbers(file)
     with safe_open(file, "numpy") as opened:
-        data = opened.get_tensor("data").tobytes()
+        data, wrapped = opened.get_tensor("data").tobytes(), "wrapped" in opened.metadata()
     ends = np.cumsum(numbers.size)
-    for index, end in enumerate(ends):
-        packet = Packet(data[end - numbers.size[index] : end])
+    unwrapped = _unwrap(data) if wrapped else itertools.repeat(None)
+    for index, (end, whole) in enumerate(zip(ends, unwrapped, strict=False)):
+        packet = whole or Packet(data[end - numbers.size[index] : end])
         packet.pts, packet.duration = int(numbers.pts[index]), int(numbers.duration[index])
         packet.is_keyframe = bool(numbers.key[index])
         yield packet
+
+
+def _wrap(packets: Sequence[Packet], codec: str, shape: Shape) -> bytes:
+    """Put packets into a Matroska file, which keeps what lies beside their data: VP9's transparency."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=_WRAPPING) as output:
+        stream = output.add_stream(codec, rate=1000)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = shape.width, shape.height, shape.pixel_format
+        stream.time_base = Fraction(1, 1000)
+        for number, packet in enumerate(packets):
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = number  # their own times stand beside them
+            output.mux_one(packet)
+    return file.getvalue()
+
+
+def _unwrap(data: bytes) -> Iterator[Packet]:
+    """Read the packets of `_wrap`."""
+    with av.open(io.BytesIO(data), format=_WRAPPING) as container:
+        for packet in container.demux(video=0):
+            if packet.size:
+                yield packet
 
 
 class SegmentWriter:
@@ -169,6 +200,11 @@ class SegmentWriter:
         self._encoder: VideoCodecContext | None = None
         self._packets: list[Packet] = []
         self._frames: list[tuple[int, int]] = []
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether frames are coded with their transparency."""
+        return keeps_alpha(self._shape.pixel_format)
 
     def add(self, frame: Frame) -> None:
         """Code one frame."""
@@ -195,8 +231,13 @@ class SegmentWriter:
             "key": [packet.is_keyframe for packet in packets],
         }
         arrays = {name: np.asarray(numbers, np.int64) for name, numbers in values.items()}
-        arrays["data"] = np.frombuffer(b"".join(map(bytes, packets)), np.uint8)
+        about = {"frames": str(len(self._frames))}
+        if any(packet.has_sidedata(_BESIDE) for packet in packets):
+            data, about["wrapped"] = _wrap(packets, self._encoding.codec, self._shape), _WRAPPING
+        else:
+            data = b"".join(map(bytes, packets))
+        arrays["data"] = np.frombuffer(data, np.uint8)
         with atomic_file(self._segments.file(self._number)) as file:
-            file.write(save(arrays, {"frames": str(len(self._frames))}))
+            file.write(save(arrays, about))
         self._encoder, self._packets, self._frames = None, [], []
         self._number += 1

@@ -39,10 +39,10 @@ class ImageSequence:
         self._dtype = first.dtype
         deep = first.dtype == np.uint16
         height, width = first.shape[:2]
-        self.facts = Facts(width, height, 1 / rate, rate, len(files), VIDEO_OF_IMAGES, deep)
+        self.facts = Facts(width, height, 1 / rate, rate, range(len(files)), VIDEO_OF_IMAGES, deep)
 
     def identity(self) -> dict[str, object]:
-        """Give the names, sizes and times of change of the images."""
+        """Return the names, sizes and times of change of the images."""
         status = [file.stat() for file in self.files]
         return {
             "names": [file.name for file in self.files],

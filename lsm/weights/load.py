@@ -71,7 +71,7 @@ def load_model(
 
     Args:
         name_or_path: Embedded weights, "tiny-x4" (see `list_models`), or their variant, "tiny", at `scale`; a published
-            checkpoint, "official/light-x4"; "hf:OWNER/NAME[@REVISION][/FILE]"; or a file: ours or a published one,
+            checkpoint, "official/light-x4"; `hf:OWNER/NAME[@REVISION][/FILE]`; or a file: ours or a published one,
             safetensors or `.pth`. `lsm.weights.resolve` says in which order they are looked up.
         scale: The network's scale. For a variant it chooses the weights, ×4 by default; others must have it.
         recurrence: "paper" or "official"; by default what the weights say, "official" for files in the official naming.

@@ -7,12 +7,15 @@ A name is one of these, looked up in this order:
 - `tiny-x4`, `tiny-denoise`: weights that come with the package. The names of the files in the folder `embedded` are the
   list: VARIANT-xSCALE, VARIANT-TASK, or a TASK alone;
 - `tiny`: a variant of these, completed by the scale or the task that is wanted;
+- `auto`, or no name at all: the best of the embedded weights for clean images, and beside them those for compressed or
+  noisy ones, where there are any of that scale; each image then decides;
 - a path;
 - `light`, `light-x4`, `light-jpeg`: a preset that comes without weights.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from dataclasses import dataclass
@@ -21,8 +24,12 @@ from typing import Literal
 
 from lsm.errors import CheckpointError, OptionError, unknown_name
 
-DEFAULT = "tiny"
-"""The variant where none is named."""
+AUTO = "auto"
+DEFAULTS = ("fast", "tiny")
+"""Variants where none is named: the first one that is embedded at the scale."""
+
+PHOTO = "photo"
+"""The variant for images that are compressed or noisy."""
 
 DEFAULT_SCALE = 4
 RESTORING_TASKS = ("denoise", "jpeg")
@@ -69,11 +76,19 @@ class Source:
         kind: "embedded", "official", "hub" or "file"; or "preset": it would have to be trained first.
         name: The name, completed; the path of a file as it was given.
         model: What the name says of the network, where it says so.
+        photo: Name of the embedded weights for compressed or noisy images, where each image shall decide between them
+            and `name`.
     """
 
     kind: Kind
     name: str
     model: ModelName | None = None
+    photo: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name, or both names between which each image decides."""
+        return f"auto ({self.name}, {self.photo})" if self.photo else self.name
 
     def fetch(self) -> Path:
         """Return the file of weights; what lies on a hub is downloaded once, into huggingface-hub's cache.
@@ -137,7 +152,7 @@ def resolve(name: str | Path | None, scale: float | None = None, task: str = "sr
         raise OptionError(unknown_name("task", task, ("sr", *RESTORING_TASKS)))
     if isinstance(name, Path):
         return Source("file", str(name))
-    if name is None:
+    if name is None or (name == AUTO and not Path(name).exists()):
         return _default(scale, task)
     if name.startswith("hf:"):
         return Source("hub", name)
@@ -161,15 +176,24 @@ def _embedded() -> dict[str, ModelName]:
 
 
 def _default(scale: float | None, task: str) -> Source:
-    """Choose where no name is given: the default variant, or else the first one that has the task."""
-    if found := _embedded_variant(DEFAULT, scale, task):
-        return found
+    """Choose where no name is given: of the default variants the nearest scale that reaches it, or else any."""
+    found = [each for variant in DEFAULTS if (each := _embedded_variant(variant, scale, task))]
+    wanted = 1 if task != "sr" else DEFAULT_SCALE if scale is None else scale
+    # Stable: of equal scales the better variant stays first.
+    found.sort(key=lambda each: (each.model is None or each.model.scale < wanted, abs(_scale_of(each) - wanted)))
+    if found:
+        photo = f"{PHOTO}-x{found[0].model.scale}" if found[0].model and task == "sr" else None
+        return dataclasses.replace(found[0], photo=photo if photo in _embedded() else None)
     if names := list_models(task):
         return Source("embedded", names[0], _embedded()[names[0]])
     raise OptionError(
-        f"No weights for the task {task} come with the package: train some by options/train/{DEFAULT}_{task}.yml, and "
-        "name their file as `model`."
+        f"No weights for the task {task} come with the package: train some by options/train/{DEFAULTS[0]}_{task}.yml, "
+        "and name their file as `model`."
     )
+
+
+def _scale_of(source: Source) -> int:
+    return source.model.scale if source.model else 0
 
 
 def _embedded_variant(variant: str, scale: float | None, task: str) -> Source | None:

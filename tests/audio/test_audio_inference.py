@@ -4,6 +4,7 @@ import torch
 from lsm.audio.checkpoint import Denoiser
 from lsm.audio.denoiser import UNetLRUAudio
 from lsm.audio.inference import CausalStream, OverlapStream, denoise_multiple, denoise_single, open_stream
+from lsm.audio.offset import remove_offset
 from lsm.audio.streaming import StreamingDenoiser
 from lsm.errors import InputError, OptionError
 
@@ -80,7 +81,9 @@ def test_causal_stream_of_a_short_signal(causal):
 @pytest.mark.parametrize("sizes", [[], [100] * 5, [1, 400]])
 def test_overlapping_chunks_cover_the_signal(waveform, length, sizes):
     identity = Denoiser(Identity())
-    signal = torch.randn(2, length)
+    signal = torch.zeros(2, length)  # of mean zero in every chunk, since offsets are removed
+    signal[:, : length // 2 * 2 : 2] = torch.randn(2, length // 2)
+    signal[:, 1::2] = -signal[:, : length // 2 * 2 : 2]
     out = run(OverlapStream(identity, 2, chunk=300, overlap=100), signal, sizes)
     torch.testing.assert_close(out, signal, atol=1e-5, rtol=1e-5)
 
@@ -95,6 +98,42 @@ def test_only_causal_networks_stream(waveform):
     assert isinstance(open_stream(waveform, 1), OverlapStream)
     with pytest.raises(OptionError, match="looks ahead"):
         CausalStream(waveform, 1)
+
+
+@pytest.mark.parametrize("name", ["causal", "waveform"])
+def test_an_offset_changes_nothing(name, request):
+    denoiser = request.getfixturevalue(name)
+    signal = 0.1 * torch.randn(1, 64000)
+    one, other = (denoise_single(denoiser, signal + offset)[0] for offset in (0.0, 0.5))
+    # A running mean needs a while.
+    start, share = (32000, 0.02) if name == "causal" else (0, 0.001)
+    assert (one - other)[start:].abs().max() < share * one.std()
+
+
+def test_a_running_mean_is_the_same_in_blocks_and_as_float64():
+    signal = torch.randn(2, 3000) + 0.3
+    whole, _ = remove_offset(signal)
+    state, parts = None, []
+    for block in signal.split([0, 1, 999, 2000], dim=1):
+        part, state = remove_offset(block, state)
+        parts.append(part)
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=1e-5, rtol=1e-5)
+    total = weight = 0.0
+    for index, value in enumerate(signal[0].double().tolist()):
+        total, weight = total * (1 - 1 / 32000) + value, weight * (1 - 1 / 32000) + 1
+        assert whole[0, index].item() == pytest.approx(
+            value - total / (weight + 400 * (1 - 1 / 32000) ** (4 * index + 4)), abs=1e-4
+        )
+
+
+def test_numbers_that_are_too_large_are_an_error(causal, waveform):
+    signal = torch.zeros(1, 4000)
+    signal[0, 2000] = 1e25
+    for denoiser in (causal, waveform):
+        with pytest.raises(InputError, match="far too large"):
+            denoise_single(denoiser, signal)
+        with pytest.raises(InputError, match="far too large"):
+            run(open_stream(denoiser, 1), signal, [])
 
 
 class Identity(torch.nn.Module):

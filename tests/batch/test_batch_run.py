@@ -100,9 +100,9 @@ def test_reading_network_and_writing_overlap(good_jobs: list[Job], monkeypatch: 
         read[index].set()
         return read_image(path, limit)
 
-    def writing(path: Path, image: ImageData, replace: bool) -> None:
+    def writing(path: Path, image: ImageData, replace: bool) -> list[str]:
         assert computed[min(int(path.stem) + 1, count - 1)].wait(30)
-        write_image(path, image, replace)
+        return write_image(path, image, replace)
 
     class Waiting(Repeat):
         calls = 0
@@ -139,10 +139,10 @@ def test_interruption_in_the_network_keeps_what_was_done(good_jobs: list[Job]) -
 
 
 def test_failures_to_write_are_named(good_jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    def writing(path: Path, image: ImageData, replace: bool) -> None:
+    def writing(path: Path, image: ImageData, replace: bool) -> list[str]:
         if path.stem == "1":
             raise InputError("1.png: cannot be written: disk full.")
-        write_image(path, image, replace)
+        return write_image(path, image, replace)
 
     monkeypatch.setattr(batch, "write_image", writing)
     summary = upscale_files(good_jobs, Upscaler(Repeat(), tile=0, device="cpu"))

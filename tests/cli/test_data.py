@@ -72,7 +72,7 @@ def test_contradicting_options(source: Path, tmp_path: Path, capfd: pytest.Captu
     for options, message in (
         (("--sub-size", 48, "--sub-step", 24, "--sub-overlap", 24), "not both"),
         (("--sub-step", 24), "need --sub-size"),
-        (("--jobs", 0), "--jobs 0"),
+        (("--jobs", 0), "--jobs must be at least 1, not 0"),
     ):
         code, _, complaint = run(capfd, "prepare", source, output, *options)
         assert code == 2 and message in complaint

@@ -78,9 +78,9 @@ def test_progress_counts_tiles(tmp_path):
 @pytest.mark.parametrize(
     ("content", "limit", "said"),
     [
-        (b"no image", 10**6, "not a PNG, JPEG, WebP, TIFF or BMP image"),
+        (b"no image", 10**6, "not a PNG, JPEG, WebP, TIFF, BMP"),
         (b"", 10**6, "the file is empty"),
-        (None, 100, "--max-megapixels"),
+        (None, 100, "max_pixels"),
     ],
 )
 def test_errors_are_the_command_lines_without_folders(tmp_path, content, limit, said):

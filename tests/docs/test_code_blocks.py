@@ -82,7 +82,7 @@ def run_command(command: str) -> None:
         with pytest.raises(SystemExit) as left:
             main(arguments)
         assert not left.value.code, f"exit code {left.value.code}"
-    elif program == "python" and arguments[0].startswith("scripts/"):
+    elif program == "python" and arguments[0].startswith(("scripts/", "benchmarks/")):
         before = sys.argv
         sys.argv = arguments
         try:
@@ -128,7 +128,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         image(name, 96, 108)
     for number in range(4):
         image(f"datasets/BSDS400/HR/{number}.png", 40, 48)
-    for name in ("options", "scripts", "states", "docs"):
+    (tmp_path / "experiments").mkdir()
+    for name in ("options", "scripts", "benchmarks", "docs", "experiments/plans", "experiments/states"):
         (tmp_path / name).symlink_to(ROOT / name)
     for name in ("my.safetensors", "mine.safetensors"):
         shutil.copy(embedded_path("tiny-x2"), tmp_path / name)

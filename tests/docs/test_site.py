@@ -78,14 +78,14 @@ def test_numbers_of_other_weights_are_refused() -> None:
         model_cards.card(weights, {"sha256": "0" * 64})
 
 
-def test_the_numbers_are_those_of_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_numbers_of_the_cards_are_those_of_the_reports() -> None:
+    results, denoising = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("results.md", "denoiser.md"))
     measured = model_cards.yaml.safe_load(model_cards.MEASURED.read_text(encoding="utf-8"))
     for scale in (2, 3, 4):
-        row = next(line for line in readme.splitlines() if line.startswith(f"| **LSM-tiny** | ×{scale}"))
+        row = next(line for line in results.splitlines() if line.startswith(f"| **LSM-tiny** | ×{scale}"))
         assert list(measured[f"tiny-x{scale}"]["results"].values()) == [cell.strip() for cell in row.split("|")[-4:-1]]
     for name in (name for name in measured if name.startswith("denoiser")):
         for noise, numbers in measured[name]["results"].items():
-            row = next(line for line in readme.splitlines() if line.startswith(f"| {name} | {noise} "))
+            row = next(line for line in denoising.splitlines() if line.startswith(f"| {name} | {noise} "))
             cells = [cell.strip() for cell in row.split("|")]
             assert numbers == "/".join((cells[4], cells[7], cells[9]))

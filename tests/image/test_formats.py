@@ -121,7 +121,7 @@ def test_a_missing_plug_in_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "pillow_jxl", None)
     heads = {"a.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a.jxl": b"\xff\x0a" + bytes(20)}
     (tmp_path / name).write_bytes(heads[name])
-    with pytest.raises(InputError, match=rf"{kind}: pip install 'lsm-sr\[formats\]'"):
+    with pytest.raises(InputError, match=rf"{kind}: .*\[formats\]"):
         read_image(tmp_path / name)
 
 

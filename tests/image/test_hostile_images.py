@@ -19,6 +19,7 @@ from lsm.errors import InputError
 from lsm.image.io import read_image, write_image
 from lsm.image.pixels import ImageData
 from lsm.image.resample import resized
+from lsm.inference.options import UpscaleOptions
 
 SEEDS = seeds()
 
@@ -84,7 +85,7 @@ def test_every_size_kind_and_depth_survives_a_file(tmp_path_factory, size, chann
 class Nearest:
     """Stands in for an upscaler: what matters here are the files."""
 
-    alpha = "model"
+    options = UpscaleOptions()
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         return 2 * height, 2 * width

@@ -110,7 +110,7 @@ def test_bytes_and_files_and_paths(upscale, tmp_path: Path, name, form):
         (7, "not int"),
         (None, "not NoneType"),
         ([[1, 2]], "Pillow image"),
-        (np.zeros((3, 3), np.float32), "uint8 or uint16"),
+        (np.zeros((3, 3), np.int32), "uint8 or uint16"),
         (torch.zeros(3, 4, 4, dtype=torch.uint8), "float tensor"),
         (torch.zeros(4, 4), "shape"),
         (torch.zeros(2, 4, 4), r"\(2, 4, 4\)"),

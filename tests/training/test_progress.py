@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from lsm.training import progress
+from lsm.training.budget import Budget
 from lsm.training.progress import Progress
 
 
@@ -22,7 +23,7 @@ def test_lines_tell_means_speed_and_time_left(monkeypatch, caplog):
     writer = Writer()
     monkeypatch.setattr(progress, "get_root_logger", lambda: logging.getLogger("progress"))
     with caplog.at_level(logging.INFO, logger="progress"):
-        shown = Progress(start_iter=10, total_iter=3630, print_freq=10, writer=writer)
+        shown = Progress(10, Budget({"total_iter": 3630}, on_cpu=True), print_freq=10, writer=writer)
         for iteration in range(11, 21):
             clock[0] += 1.0
             shown.waited(0.25)

@@ -128,7 +128,7 @@ def test_a_budget_of_hours_ends_a_training_and_its_cosine(taught, option_file):
     rates = [float(rate) for rate in re.findall(r"lr (\S+)", log_of("small"))]
     assert rates == sorted(rates, reverse=True) and rates[-1] < 0.3 * rates[0]
     assert "Training done" in log_of("small")
-    state = max(Path("experiments/small/training_states").glob("*.state"))
+    state = max(Path("experiments/small/training_states").glob("*.state"), key=lambda path: int(path.stem))
     assert torch.load(state)["spent"] >= 0.5
 
 

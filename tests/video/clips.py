@@ -1,11 +1,15 @@
 """Short synthetic videos, made by PyAV, and what upscales them without a network."""
 
+import json
+import shutil
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
 import av
 import numpy as np
+import pytest
 import torch
 
 from lsm.inference.upscaler import Upscaler
@@ -68,7 +72,8 @@ def write_clip(
         if rotation:
             video.set_display_rotation(rotation)
         if audio:
-            sound = output.add_stream(audio, rate=16000 if audio != "libopus" else 48000, layout="mono")
+            sound = output.add_stream(audio, rate={"libopus": 48000, "wmav2": 44100}.get(audio, 16000), layout="mono")
+            sound.bit_rate = 64000
             sound.metadata["language"] = "deu"
         step = round(1 / rate / time_base)
         for number, pixels in enumerate(frames):
@@ -83,20 +88,21 @@ def write_clip(
         output.mux(video.encode(None))
         if audio:
             samples = int((seconds or len(frames) / rate) * sound.rate)
+            begin = round(times[0] * time_base * sound.rate) if times else 0
             tone = np.sin(np.arange(samples) * 0.1).astype(np.float32)[None] * 0.3
             for start in range(0, samples, 1024):
                 frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(tone[:, start : start + 1024]), "fltp", "mono")
-                frame.sample_rate, frame.pts = sound.rate, start
+                frame.sample_rate, frame.pts = sound.rate, begin + start
                 output.mux(sound.encode(frame))
             output.mux(sound.encode(None))
     return path
 
 
-def read_clip(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
+def read_clip(path: Path, video: int = 0) -> tuple[list[np.ndarray], list[Fraction]]:
     """Decode to RGB by the colours stated in the file, and give the time of each frame in seconds."""
     frames, times = [], []
     with av.open(path) as container:
-        for frame in container.decode(video=0):
+        for frame in container.decode(video=video):
             deep = frame.format.components[0].bits > 8
             coefficients = {1: 1, 9: 9}.get(frame.colorspace, 5)
             options = {} if frame.format.is_rgb else {"src_colorspace": coefficients}
@@ -107,6 +113,14 @@ def read_clip(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
             frames.append(rgb.to_ndarray())
             times.append(frame.pts * frame.time_base)
     return frames, times
+
+
+def probe(path: Path, *show: str) -> dict:
+    """What ffprobe says of a file, such as `probe(path, "-show_streams")`; skips where there is no ffprobe."""
+    if shutil.which("ffprobe") is None:
+        pytest.skip("ffprobe is not installed")
+    command = ["ffprobe", "-v", "error", *show, "-of", "json", str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def lag(path: Path) -> float:

@@ -68,7 +68,7 @@ def test_the_folders_files_are_the_list(folder):
     assert resolve("jpeg").model == ModelName("jpeg", 1, "jpeg")
     assert resolve(None, task="jpeg").name == "jpeg"
     assert resolve(None, task="denoise").name == "tiny-denoise"
-    assert resolve(None, 3).name == "tiny-x4"
+    assert resolve(None, 3).name == "fast-x3"
     assert resolve("photo-x4").fetch() == folder / "photo-x4.safetensors"
 
 
