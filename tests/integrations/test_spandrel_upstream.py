@@ -40,7 +40,6 @@ def test_published_files_load_and_give_what_our_network_gives(upstream, shared, 
     registry.add(spandrel.ArchSupport.from_architecture(upstream.LSMArch(), before=("RGT",)))
     loaded = spandrel.ModelLoader(registry=registry).load_from_state_dict(dict(state)).eval()
     assert isinstance(loaded.model, upstream.LSM)
-    loaded.model.eval()
     ours = load_model(path).sample_categories(False)
     assert loaded.scale == ours.config.upscale
     for buffer in ("rpe_biases", "relative_position_index"):  # as in the file
