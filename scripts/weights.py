@@ -28,7 +28,7 @@ DATA = {
 """Licences of training data, by a word that a header's `training_set` has if the set was used."""
 
 TEACHERS = {
-    "dctlsa": "DCTLSA as published by its authors; trained on DIV2K, so under that set's terms",
+    "dctlsa": "DCTLSA (zengkun301/DCTLSA): Apache-2.0; the data that it was trained on are not stated",
 }
 """Licences of networks that were learned from, by a word that a header's `training_set` or `teacher` has."""
 

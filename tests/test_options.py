@@ -49,7 +49,7 @@ def test_every_preset_scale_and_stage_has_its_files():
     assert {path.stem for path in TESTING} == presets | tiny | {"fast_x4"}
     stages = {f"{name}_{stage}" for name in presets for stage in ("scratch", "finetune")}
     further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
-    fast = {f"fast_x{scale}" for scale in (2, 3, 4)}
+    fast = {f"fast_{each}" for each in ("x2", "x3", "x4", "denoise", "jpeg")} | {"photo_x2", "photo_x4"}
     assert {path.stem for path in TRAINING} == stages | tiny | further | fast
 
 

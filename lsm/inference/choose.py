@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 
 JPEG_QUALITY = 95
@@ -67,6 +66,8 @@ def estimate_noise(pixels: np.ndarray) -> float:
     Returns:
         The estimate of the green or only channel; 0 for an image too small to tell.
     """
+    import cv2  # programs that only run the network go without it
+
     top = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
     plane = pixels[..., min(1, pixels.shape[2] - 1)].astype(np.float32) * np.float32(255 / top)
     height, width = ((length - 2) // _BLOCK * _BLOCK for length in plane.shape)

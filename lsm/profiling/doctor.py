@@ -53,6 +53,7 @@ EXTRAS = {
     "demo": Extra(("gradio",), "`lsm demo`, the page in a browser"),
     "ray": Extra(("ray",), "`lsm upscale --ray`: the work spread over a cluster"),
     "video": Extra(("av",), "`lsm upscale-video`"),
+    "formats": Extra(("pillow-heif", "pillow-jxl-plugin"), "HEIC and JPEG XL images"),
     "lmdb": Extra(("lmdb",), "`lsm data prepare --lmdb`"),
     "docs": Extra(("mkdocs-material", "mkdocstrings"), "the documentation as a site, by `mkdocs build`"),
 }

@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib.util
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Share, existing_file
@@ -40,6 +47,10 @@ class Optimizer(Section):
     eps: Annotated[float, Field(gt=0)] = 1e-8
     momentum: Fraction | None = None
     adamw_lr: Annotated[float, Field(gt=0)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
 
     @model_validator(mode="after")
     def _own_keys_of_muon(self) -> Optimizer:

@@ -176,10 +176,11 @@ def _embedded() -> dict[str, ModelName]:
 
 
 def _default(scale: float | None, task: str) -> Source:
-    """Choose where no name is given: the first default variant that reaches the scale, or else any for the task."""
+    """Choose where no name is given: of the default variants the nearest scale that reaches it, or else any."""
     found = [each for variant in DEFAULTS if (each := _embedded_variant(variant, scale, task))]
     wanted = 1 if task != "sr" else DEFAULT_SCALE if scale is None else scale
-    found.sort(key=lambda each: each.model is None or each.model.scale < wanted)  # stable: the better ones stay first
+    # Stable: of equal scales the better variant stays first.
+    found.sort(key=lambda each: (each.model is None or each.model.scale < wanted, abs(_scale_of(each) - wanted)))
     if found:
         photo = f"{PHOTO}-x{found[0].model.scale}" if found[0].model and task == "sr" else None
         return dataclasses.replace(found[0], photo=photo if photo in _embedded() else None)
@@ -189,6 +190,10 @@ def _default(scale: float | None, task: str) -> Source:
         f"No weights for the task {task} come with the package: train some by options/train/{DEFAULTS[0]}_{task}.yml, "
         "and name their file as `model`."
     )
+
+
+def _scale_of(source: Source) -> int:
+    return source.model.scale if source.model else 0
 
 
 def _embedded_variant(variant: str, scale: float | None, task: str) -> Source | None:

@@ -108,7 +108,7 @@ def test_impossible_recipes_and_folders(tmp_path):
         Recipe(synthetic=0.8, simple=0.4)
     with pytest.raises(OptionError, match="low to high"):
         Recipe(snr=(10, 0), simple=1.0)
-    with pytest.raises(InputError, match="no WAV"):
+    with pytest.raises(InputError, match="no audio in"):
         find_audio(tmp_path)
     (tmp_path / "bad.wav").write_text("no audio")
     with pytest.raises(InputError, match=r"bad\.wav"):

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def page(browser, site, request):
     own = (address, "blob:", "data:")
     page.on("request", lambda asked: None if asked.url.startswith(own) else problems.append(asked.url))
     page.goto(address)
-    page.wait_for_function("document.querySelector('#scale').textContent === '×2'")
+    page.locator("#scale", has_text="×2").wait_for()  # the page forbids strings as code, with which others wait
     yield page
     page.close()
     server.shutdown()
@@ -66,11 +67,9 @@ def page(browser, site, request):
 def upscale(page, path, folder):
     """Upscale a file in the page, and return the downloaded file's pixels and the last message."""
     page.set_input_files("#file", path)
-    page.wait_for_function("!document.querySelector('#start').disabled")
+    page.locator("#start:enabled").wait_for()
     page.click("#start")
-    page.wait_for_function(
-        "/done in|could not|rror/.test(document.querySelector('#message').textContent)", timeout=120_000
-    )
+    page.locator("#message", has_text=re.compile("done in|could not|rror")).wait_for(timeout=120_000)
     said = page.inner_text("#message")
     assert "done in" in said
     with page.expect_download() as download:

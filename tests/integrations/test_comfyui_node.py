@@ -101,9 +101,8 @@ def test_our_node_is_the_upscaler(node, loaded, photo):
 
 
 def test_other_networks_are_refused_by_our_node(node):
-    from spandrel.architectures.Compact import SRVGGNetCompact
-
-    other = spandrel.ModelLoader().load_from_state_dict(SRVGGNetCompact().state_dict())
+    compact = importlib.import_module("spandrel.architectures.Compact.__arch.SRVGG")
+    other = spandrel.ModelLoader().load_from_state_dict(compact.SRVGGNetCompact().state_dict())
     with pytest.raises(OptionError, match="not for"):
         node.UpscaleWithLSM().upscale(other, torch.zeros(1, 8, 8, 3), 0)
 

@@ -38,13 +38,16 @@ def test_published_files_load_and_give_what_our_network_gives(upstream, shared, 
     registry = spandrel.ArchRegistry()
     registry.add(*(support for support in spandrel.MAIN_REGISTRY if support.architecture.id != "LSM"))
     registry.add(spandrel.ArchSupport.from_architecture(upstream.LSMArch(), before=("RGT",)))
-    loaded = spandrel.ModelLoader(registry=registry).load_from_state_dict(dict(state))
+    loaded = spandrel.ModelLoader(registry=registry).load_from_state_dict(dict(state)).eval()
     assert isinstance(loaded.model, upstream.LSM)
     ours = load_model(path).sample_categories(False)
     assert loaded.scale == ours.config.upscale
     for buffer in ("rpe_biases", "relative_position_index"):  # as in the file
         key = f"layers.0.blocks.0.attn.attns.1.{buffer}"
-        assert torch.equal(upstream.LSM(**loaded.model.hyperparameters).state_dict()[key], state[key])
+        assert torch.equal(
+            upstream.LSM(**loaded.model.hyperparameters).state_dict()[key],
+            state[key].to(loaded.model.state_dict()[key]),
+        )
     image = load_file(path.with_suffix(".io.safetensors"))["x1"][:, :, :37, :45]
     torch.testing.assert_close(loaded.model(image), ours(image), atol=2e-5, rtol=0)
 

@@ -251,7 +251,7 @@ def test_test_command_measures_and_writes_what_the_network_gives(trained, conten
 
     net = create_model("tiny", scale=2, **settings)
     net.load_state_dict(torch.load(options["path"]["pretrain_network_g"], weights_only=True)["params_ema"])
-    upscaler, results = Upscaler(net.eval(), tile=0, device="cpu"), {"made": [], "given": []}
+    upscaler, results = Upscaler(net.eval(), tile=0, device="cpu", frame=0), {"made": [], "given": []}
     for index in range(5):
         high = smooth_image(index)[:40, :44]
         low = {"made": imresize(high, 0.5), "given": smooth_image(index, 20, 22)}
