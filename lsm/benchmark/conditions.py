@@ -60,7 +60,7 @@ def summarize(rows: Iterable[ImageResult]) -> list[ConditionResult]:
 
 
 def _worst(results: Sequence[ConditionResult]) -> list[ConditionResult]:
-    """Return the condition of the smallest gain of each method and set; of bicubic, or without it, the smallest PSNR."""
+    """Return each method's condition of least gain by set; for bicubic, or without it, that of least PSNR."""
     worst = []
     for key in dict.fromkeys((each.model, each.image_set, each.scale) for each in results):
         mine = [each for each in results if (each.model, each.image_set, each.scale) == key]
