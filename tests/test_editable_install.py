@@ -17,7 +17,7 @@ def installed(tmp_path_factory):
     pytest.importorskip("setuptools", minversion="77")
     clone, packages = tmp_path_factory.mktemp("clones") / "lsm", tmp_path_factory.mktemp("packages")
     (clone / "lsm").mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "lsm/__init__.py", "lsm/py.typed"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "lsm/__init__.py", "lsm/py.typed"):
         shutil.copy(ROOT / name, clone / name)
     build = f"from setuptools import build_meta; build_meta.build_editable({str(packages)!r})"
     subprocess.run([sys.executable, "-c", build], cwd=clone, check=True, capture_output=True)

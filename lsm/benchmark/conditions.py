@@ -60,11 +60,12 @@ def summarize(rows: Iterable[ImageResult]) -> list[ConditionResult]:
 
 
 def _worst(results: Sequence[ConditionResult]) -> list[ConditionResult]:
-    """Return the condition of the smallest gain of each method and set; without bicubic, of the smallest PSNR."""
+    """Return each method's condition of least gain by set; for bicubic, or without it, that of least PSNR."""
     worst = []
     for key in dict.fromkeys((each.model, each.image_set, each.scale) for each in results):
         mine = [each for each in results if (each.model, each.image_set, each.scale) == key]
-        least = min(mine, key=lambda each: each.psnr if each.gain is None else each.gain)
+        by_psnr = key[0] == BASELINE or any(each.gain is None for each in mine)
+        least = min(mine, key=lambda each: each.psnr if by_psnr or each.gain is None else each.gain)
         shares = [each.above for each in mine if each.above is not None]
         worst.append(
             ConditionResult(*key, f"worst: {least.condition}", least.psnr, least.gain, min(shares, default=None))

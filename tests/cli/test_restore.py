@@ -110,7 +110,7 @@ def test_tiles_are_multiples_of_windows_of_squares(
         (["a.png"], "--task"),
         (["--task", "denoise"], "Which images"),
         (["a.png", "--task", "denoize"], "Did you mean 'denoise'"),
-        (["a.png", "--task", "jpeg"], "options/train/tiny_jpeg.yml"),
+        (["a.png", "--task", "jpeg"], "options/train/fast_jpeg.yml"),
         (["a.png", "--task", "jpeg", "-n", "{weights}"], "is a network for the task denoise, not jpeg"),
         (["a.png", "--task", "denoise", "-n", "tiny-x2"], "`lsm upscale`"),
         (["a.png", "--task", "denoise", "-n", "none.pth"], "none.pth"),

@@ -86,6 +86,7 @@ class Nearest:
     """Stands in for an upscaler: what matters here are the files."""
 
     options = UpscaleOptions()
+    choice = None
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         return 2 * height, 2 * width

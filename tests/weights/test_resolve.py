@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("name", "scale", "kind", "expected"),
     [
-        (None, None, "embedded", "tiny-x4"),
+        (None, None, "embedded", "fast-x4"),
         (None, 2, "embedded", "tiny-x2"),
         (None, 1.5, "embedded", "tiny-x2"),
         (None, 2.5, "embedded", "tiny-x3"),
