@@ -128,10 +128,16 @@ def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, optio
     assert sorted((trained / "experiments").rglob("*")) == before
 
 
-def test_auto_resume_starts_anew_where_there_is_nothing(tmp_path, content, option_file, monkeypatch):
+def test_auto_resume_starts_anew_where_there_is_nothing_and_says_so(
+    tmp_path, content, option_file, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     content["train"]["total_iter"] = 1
     launch.train(option_file(content), auto_resume=True)
+    said = f"There is no training to resume in {Path('experiments/small')}: it starts anew."
+    assert said in capsys.readouterr().err
+    launch.train(option_file(content), auto_resume=True)
+    assert "anew" not in capsys.readouterr().err
     assert load(tmp_path, "models/net_g_latest.pth").keys() == {"params", "params_ema"}
 
 
