@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, one_line, truncate_repr, unknown_name
+from lsm.training import official_network
 from lsm.training.image_schema import TASKS, DatasetConfig, TrainDatasetConfig
 from lsm.training.schema import TestConfig, TrainConfig
 
@@ -241,6 +242,8 @@ def _read(path: str | Path, forced: Iterable[str]) -> dict[str, Any]:
     force(data, forced)
     if isinstance(data.get("datasets"), dict):
         data["datasets"] = {phase: content for phase, content in data["datasets"].items() if content is not None}
+    if isinstance(data.get("network_g"), dict) and official_network.is_official(data["network_g"]):
+        data["network_g"] = official_network.from_official(data["network_g"])
     return {key: value for key, value in data.items() if value is not None}
 
 
