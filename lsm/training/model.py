@@ -231,13 +231,12 @@ class LSMModel(SRModel):
         return self.metric_results
 
     def _keep_if_best(self, dataset: str, current_iter: int | str) -> None:
-        """Save the network as `best` where the first metric of the first dataset to validate on has never been better."""
+        """Save the network as `best` where the first metric of the first validation dataset has never been better."""
         decisive = next(settings["name"] for key, settings in self.opt["datasets"].items() if key != "train")
         first = next(iter(self.opt["val"]["metrics"]))
         if dataset == decisive and self.best_metric_results[dataset][first]["iter"] == current_iter:
-            checkpoints.save_atomic(
-                self._networks(), checkpoints.network_path(Path(self.opt["path"]["models"]), "best")
-            )
+            best = checkpoints.network_path(Path(self.opt["path"]["models"]), "best")
+            checkpoints.save_atomic(self._networks(), best)
 
     def _write_image(self, image: np.ndarray, stem: str, dataset: str, current_iter: int | str) -> None:
         folder = Path(self.opt["path"]["visualization"])
