@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from lsm.errors import OptionError
+from lsm.errors import InputError, OptionError
 
 _LITTER_AGE = 60.0  # seconds; a younger file may be between its making and its locking, or its closing and its move
 _LOCKED = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
@@ -45,6 +45,19 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, part, str(part)):
             error.filename = str(path)  # it has none where the disk is full; that of a file the block reads stays
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    try:
+        with atomic_file(path) as file:
+            file.write(text.encode(errors="backslashreplace"))  # names of files may be no text
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
 def passing_name(ending: str) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 from safetensors import safe_open
 
-from lsm.benchmark.results import write_text
 from lsm.errors import InputError
+from lsm.files import write_text
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "lsm" / "weights" / "embedded"
