@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import typer
 import yaml
-from measuring import Row, in_turns, photo, show, write
+from measuring import in_turns, photo, show, write
 from torch import nn
 
 from lsm import load_model
@@ -47,10 +47,10 @@ def dctlsa() -> nn.Module:
     return DCTLSA(upscale=SCALE).eval()
 
 
-def measured_rows(report: Path) -> dict[str, Row]:
+def measured_rows(report: Path) -> dict[str, dict[str, Any]]:
     """Read parameters and PSNR of ours and of bicubic from the report of a benchmark, by their names."""
     results = read_json(report)
-    rows: dict[str, Row] = {
+    rows: dict[str, dict[str, Any]] = {
         method.label: {"parameters": method.parameters} for method in results.methods if method.scale == SCALE
     }
     for mean in results.means():
@@ -59,11 +59,11 @@ def measured_rows(report: Path) -> dict[str, Row]:
     return rows
 
 
-def peer_rows() -> dict[str, Row]:
+def peer_rows() -> dict[str, dict[str, Any]]:
     """Read the peers' parameters, PSNR, and times relative to SPAN-28's in the run of that file."""
     content = yaml.safe_load(PEERS.read_text(encoding="utf-8"))
     span_seconds = content["peers"]["SPAN-28"]["seconds"]
-    rows: dict[str, Row] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, peer in content["peers"].items():
         rows[name] = {"parameters": peer["parameters"], **dict(zip(SETS, peer["psnr"], strict=True))}
         if "seconds" in peer:
@@ -83,7 +83,7 @@ def seconds(names: list[str], repeats: int, clock: str, image: Path | None) -> d
     return {name: min(each) for name, each in zip([*networks, "bicubic"], times, strict=True)}
 
 
-def draw(rows: dict[str, Row], image_set: str, path: Path) -> None:
+def draw(rows: dict[str, dict[str, Any]], image_set: str, path: Path) -> None:
     """Plot PSNR on one set against time and against parameters; hollow points were timed in another run.
 
     Bicubic lies far below all others and stands in the table only.
@@ -111,7 +111,7 @@ def draw(rows: dict[str, Row], image_set: str, path: Path) -> None:
         figure.savefig(path, metadata={"Date": None})
 
 
-def point(axes: Any, name: str, row: Row, keys: tuple[str, str], *, left: bool) -> None:
+def point(axes: Any, name: str, row: dict[str, Any], keys: tuple[str, str], *, left: bool) -> None:
     """Mark one network, its name to the left or to the right."""
     colour = "#0b62c4" if row.get("ours") else "0.4"
     place = (row[keys[0]], row[keys[1]])

@@ -61,7 +61,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def passing_name(ending: str) -> str:
-    """Give a new, hidden name to a file of this process that is there for a while only."""
+    """Return a new hidden name for a temporary file of this process."""
     return f".lsm-{os.getpid()}-{secrets.token_hex(4)}.{ending}"
 
 
@@ -80,7 +80,7 @@ def only_process(folder: Path) -> Iterator[None]:
 
 
 def _move(part: Path, path: Path, replace: bool) -> None:
-    """Give a whole file its name."""
+    """Rename a complete file to its final name."""
     if replace:
         part.replace(path)
         return

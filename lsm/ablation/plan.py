@@ -1,4 +1,4 @@
-"""The plan of an ablation: one option file, what the variants change in it, seeds, and the sets to judge on."""
+"""The plan of an ablation: one config, what the variants change in it, seeds, and the sets to judge on."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Plan(Section):
 
     Attributes:
         name: Of the ablation; its runs are `ablate-NAME-VARIANT-sSEED`.
-        options: The training's option file, a path as seen from the current folder.
+        options: The training's config, a path as seen from the current folder.
         reference: The variant that all others are compared with.
         seeds: Each variant is trained once with each.
         sets: Test sets, by any name that `lsm benchmark` knows.
-        common: What all variants change in the option file.
+        common: What all variants change in the config.
         variants: By name, what each changes beyond that; sections are merged key by key.
     """
 
@@ -53,7 +53,7 @@ class Run:
         variant: Name of the variant.
         seed: Its seed.
         name: Of the training, and of its folder under `experiments`.
-        options: The whole option file as a mapping.
+        options: The whole config as a mapping.
     """
 
     variant: str
@@ -98,7 +98,7 @@ def list_runs(plan: Plan) -> list[Run]:
     """List the trainings, seed by seed, so that a plan stopped half-way has compared all variants on some seeds.
 
     Raises:
-        OptionError: If the option file cannot be read or is wrong.
+        OptionError: If the config cannot be read or is wrong.
     """
     read_options(plan.options)  # complains about the file itself before anything is merged into it
     base = parse_yaml(plan.options.read_text(encoding="utf-8"), str(plan.options))

@@ -38,7 +38,7 @@ def train_all(runs: Sequence[Run], folder: Path, jobs: int = 1) -> None:
 
     Args:
         runs: The runs.
-        folder: Where their option files and outputs go.
+        folder: Where their configs and outputs go.
         jobs: How many to train at once; they share the processor's cores evenly, unless `OMP_NUM_THREADS` is set.
 
     Raises:

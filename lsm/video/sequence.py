@@ -67,7 +67,7 @@ class ImageSequence:
 
 
 def is_sequence(name: str) -> bool:
-    """Tell whether an input is a folder or a pattern rather than one file."""
+    """Return whether an input is a folder or a pattern rather than one file."""
     return Path(name).is_dir() or (not Path(name).exists() and bool(glob.has_magic(name) or _PRINTF.search(name)))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.image.io import write_image
 from lsm.mixers import registry
@@ -135,8 +135,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         shutil.copy(embedded_path("tiny-x2"), tmp_path / name)
     torch.save({"params": load_model("tiny-x4").state_dict()}, tmp_path / "net_g_latest.pth")
     small = {"embed_dim": 16, "depths": (2,), "d_state": 2}
-    save_model(create_model("tiny", 4, **small), tmp_path / "small-x4.safetensors")
-    save_model(create_model("tiny", 1, task="jpeg", **small), tmp_path / "my-jpeg.safetensors")
+    save_model(build_preset("tiny", 4, **small), tmp_path / "small-x4.safetensors")
+    save_model(build_preset("tiny", 1, task="jpeg", **small), tmp_path / "my-jpeg.safetensors")
     sounds(tmp_path, rng)
     films(tmp_path, rng)
     deterministic, mixers, level = torch.are_deterministic_algorithms_enabled(), registry.MIXERS, logging.root.level
