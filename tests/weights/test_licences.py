@@ -28,6 +28,8 @@ def test_headers_change_and_numbers_stay():
     again = load(changed)
     assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
     assert weights.with_lines("photo-x2", changed) == changed
-    assert b"academic research only" in changed and b"teacher_licences" in changed and b"photographs as found" in changed
+    assert (
+        b"academic research only" in changed and b"teacher_licences" in changed and b"photographs as found" in changed
+    )
     with pytest.raises(CheckpointError, match="add its licence"):
         weights.licence_lines({"training_set": "somebody's photographs"})
