@@ -19,9 +19,9 @@ from lsm.inference.options import Precision
 QUEUE = 16  # visitors who may wait; one is served at a time, since one image fills memory and processor
 TILES = [("auto: what fits the memory", "auto"), ("none: the image whole", "0"), "64", "128", "256", "512"]
 MODEL_HELP = (
-    "auto looks at your image. A JPEG that lost detail, or an image with visible noise, goes to the model `photo`, which "
-    "smooths what compression and noise have left; a clean image goes to `fast`, which keeps all it finds. The result "
-    "says which one it was and why. Nothing is invented: what is not in the image stays blurred."
+    "auto looks at your image. A JPEG that lost detail, or an image with visible noise, goes to the model `photo`, "
+    "which smooths what compression and noise have left; a clean image goes to `fast`, which keeps all it finds. The "
+    "result says which one it was and why. Nothing is invented: what is not in the image stays blurred."
 )
 """For people who have never heard of a model; where no `photo` weights of the scale are there, `fast` does all."""
 SYSTEM_FONT = ("system-ui", "sans-serif")
