@@ -67,14 +67,15 @@ class Run:
         return Path("experiments") / self.name
 
     @property
-    def iterations(self) -> int:
-        """How many iterations the training has."""
-        return int(self.options["train"]["total_iter"])
+    def length(self) -> str:
+        """How long the training is, for people: iterations, or hours of a processor."""
+        train = self.options["train"]
+        return f"{train['total_iter']} iterations" if "total_iter" in train else f"{train['budget_hours']} hours"
 
     @property
     def weights(self) -> Path:
-        """The network of the last iteration."""
-        return self.folder / "models" / f"net_g_{self.iterations}.pth"
+        """The network at the end; how many iterations fit into a budget of hours is not known before."""
+        return self.folder / "models" / f"net_g_{self.options['train'].get('total_iter', 'latest')}.pth"
 
 
 def read_plan(path: Path) -> Plan:
