@@ -190,8 +190,10 @@ class LSMModel(SRModel):
     def test(self) -> None:
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
         net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
-        tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
+        tile, ensemble = self.opt["tile"], self.opt["val"]["self_ensemble"]
+        upscaler = Upscaler(
+            net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], ensemble=ensemble, device=self.device
+        )
         self.output = upscaler.upscale_tensor(self.lq)
 
     def nondist_validation(
