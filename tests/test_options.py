@@ -143,7 +143,7 @@ def read(tmp_path, content):
             "datasets.train: give either batch_size (global) or batch_size_per_gpu",
         ),
         ("datasets:trian={}", "datasets: Unknown dataset 'trian'. Did you mean 'train'?"),
-        ("datasets:val:type=SingleImageDataset", "datasets.val: SingleImageDataset needs dataroot_lq"),
+        ("datasets:val:type=SingleImageDataset", "datasets.val: SingleImages needs dataroot_lq"),
         ("datasets:train=null", "datasets.train: Field required"),
         ("network_g:variant=lite", "network_g: Unknown variant of LSM 'lite'. Did you mean 'light'?"),
         ("network_g:embed_dims=60", "network_g: Unknown option of LSM 'embed_dims'. Did you mean 'embed_dim'?"),

@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 else:
     _Path = type(Path())  # that of this system: Path itself cannot be subclassed before Python 3.12
 
-_opened: dict[str, tuple[int, Any]] = {}
-"""Open databases by path, with the process that opened each: one may not be used across a fork."""
+_opened: dict[str, Any] = {}
+"""Open databases by path."""
+
+
+def _close_all() -> None:
+    """Close all databases; they are opened again when an image is read."""
+    while _opened:
+        _opened.popitem()[1].close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_all)  # no open database may be taken into a worker process
 
 
 class LmdbImage(_Path):
@@ -61,15 +71,13 @@ def list_lmdb(folder: Path) -> list[Path]:
 
 
 def _database(folder: Path) -> Any:
-    """Return the open database of a folder, opened anew in each process."""
+    """Return the open database of a folder."""
     import lmdb
 
     name = str(folder)
-    process, database = _opened.get(name, (0, None))
-    if process != os.getpid():
+    if name not in _opened:
         try:
-            database = lmdb.open(name, readonly=True, lock=False, readahead=False)
+            _opened[name] = lmdb.open(name, readonly=True, lock=False, readahead=False)
         except lmdb.Error as error:
             raise InputError(f"{folder}: the database cannot be opened: {one_line(error)}.") from error
-        _opened[name] = (os.getpid(), database)
-    return database
+    return _opened[name]

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from lsm.data.headers import check_whole, header_size
 from lsm.data.pairs import Pair, list_hr, list_images, load_pair, match_lr
 from lsm.errors import InputError
+from lsm.image.io import read_rgb
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
 from lsm.training.image_schema import folders
@@ -232,3 +233,27 @@ class ImagePairs(Dataset):
         if hr.shape[2] > 3:
             sample["teacher"] = to_tensor(hr[..., 3:])[0]
         return sample
+
+
+@DATASET_REGISTRY.register()
+class SingleImages(Dataset):
+    """Images without true ones to compare with; only validations and tests can use them.
+
+    Args:
+        opt: A dataset's section of the config: `dataroot_lq`, one folder or a list.
+    """
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        self.files = [file for folder in folders(opt["dataroot_lq"]) for file in list_images(Path(folder))]
+        if not self.files:
+            raise InputError(f"{', '.join(folders(opt['dataroot_lq']))} holds no image.")
+        for file in self.files:
+            check_whole(file)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return `lq` (3, h, w) in [0, 1] with `lq_path`."""
+        return {"lq": to_tensor(read_rgb(self.files[index]))[0], "lq_path": str(self.files[index])}

@@ -141,6 +141,10 @@ class Translation:
                 f"{path}.color: y would train on luma alone, and the networks here take RGB; leave it out, and let the "
                 "metrics measure luma by test_y_channel: true"
             )
+        if settings.get("type") == "PairedImageDataset":
+            settings["type"] = "ImagePairs"  # which reads the same, and finds more names
+        if settings.get("type") == "SingleImageDataset":
+            settings["type"] = "SingleImages"
         if settings.get("type") == "ImageNetPairedDataset":
             settings["type"] = "ImagePairs"
             if settings.get("dataroot_lq") == settings.get("dataroot_gt"):

@@ -84,7 +84,7 @@ TASKS = {"NoisyImages": "denoise", "JpegImages": "jpeg"}
 
 
 class IOBackend(Section):
-    """Where BasicSR's own datasets read from: plain files, or an LMDB that the data roots name."""
+    """Where images are read from: plain files, or LMDBs, whose folders end with `.lmdb`."""
 
     type: Literal["disk", "lmdb"] = "disk"
 
@@ -102,16 +102,17 @@ def _range(least: float, most: float) -> Any:
 
 
 class DatasetConfig(Section):
-    """Images to validate or test on: ours, `ImagePairs`, `DegradedPairs`, `NoisyImages`, `JpegImages`; or BasicSR's.
+    """Images to validate or test on.
+
+    `ImagePairs`, `DegradedPairs`, `NoisyImages`, `JpegImages`; without true images `SingleImages`. BasicSR's names,
+    `PairedImageDataset` and `SingleImageDataset`, mean the first and the last.
 
     A root may be a list of folders, which together are one set: DF2K as DIV2K and Flickr2K. `in_memory: auto` keeps a
     training set of up to 2 GB decoded.
     """
 
     name: Name | None = None
-    type: Literal[
-        "ImagePairs", "DegradedPairs", "NoisyImages", "JpegImages", "PairedImageDataset", "SingleImageDataset"
-    ] = "ImagePairs"
+    type: Literal["ImagePairs", "DegradedPairs", "NoisyImages", "JpegImages", "SingleImages"] = "ImagePairs"
     dataroot_gt: Folders = None
     dataroot_lq: Folders = None
     meta_info_file: File | None = None
@@ -132,14 +133,24 @@ class DatasetConfig(Section):
             "DegradedPairs": ["dataroot_gt", "degradation"],
             "NoisyImages": ["dataroot_gt", "sigma"],
             "JpegImages": ["dataroot_gt", "quality"],
-            "PairedImageDataset": ["dataroot_gt", "dataroot_lq"],
-            "SingleImageDataset": ["dataroot_lq"],
+            "SingleImages": ["dataroot_lq"],
         }[self.type]
         missing = [key for key in needed if getattr(self, key) is None]
         if missing:
             raise PydanticCustomError(
                 "no_root", "{type} needs {keys}", {"type": self.type, "keys": " and ".join(missing)}
             )
+        return self
+
+    @model_validator(mode="after")
+    def _databases(self) -> DatasetConfig:
+        """Check that the roots are LMDBs where they are said to be."""
+        for root in filter(None, (self.dataroot_gt, self.dataroot_lq)):
+            for folder in folders(root) if self.io_backend.type == "lmdb" else []:
+                if not folder.rstrip("/").endswith(".lmdb"):
+                    raise PydanticCustomError(
+                        "lmdb", "{folder} is no NAME.lmdb, as io_backend says", {"folder": folder}
+                    )
         return self
 
     @model_validator(mode="after")

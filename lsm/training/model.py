@@ -211,7 +211,7 @@ class LSMModel(SRModel):
             The mean of each metric.
         """
         name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
-        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
+        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImages")  # type: ignore[attr-defined]
         values: dict[str, list[float]] = {metric: [] for metric in metrics}
         for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
             self.feed_data(data)

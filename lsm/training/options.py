@@ -77,8 +77,8 @@ def _cross_complaints(scale: int, images: TrainDatasetConfig, teacher: Any) -> l
         lines.append("train.teacher.cache: Field required with DegradedPairs, whose LR would mislead the teacher")
     if images.gt_size % scale:
         lines.append(f"datasets.train.gt_size: {images.gt_size} is not a multiple of scale {scale}")
-    if images.type == "SingleImageDataset":
-        lines.append("datasets.train.type: SingleImageDataset has no true images to train on")
+    if images.type == "SingleImages":
+        lines.append("datasets.train.type: SingleImages has no true images to train on")
     return lines
 
 
