@@ -150,7 +150,7 @@ AnyPath = Path | RemotePath
 
 def any_path(name: str | os.PathLike[str] | RemotePath) -> AnyPath:
     """Take a name for a URL if it looks like one, else for a file of this machine."""
-    if isinstance(name, RemotePath):
+    if isinstance(name, RemotePath | Path):  # as it is: a kind of path may know where its bytes are
         return name
     if isinstance(name, str) and _URL.fullmatch(name):
         return RemotePath(name.rstrip("/"))

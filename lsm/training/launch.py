@@ -43,7 +43,8 @@ def train(
         CheckpointError: If a file to start or resume from cannot be used.
         DivergenceError: If the loss stops being a number.
     """
-    content = read_options(config, forced, training=True)
+    notes: list[str] = []
+    content = read_options(config, forced, training=True, note=notes.append)
     if debug:
         content["name"] = f"debug_{content['name'].removeprefix('debug_')}"
         content["val"]["val_freq"] = content["logger"]["save_checkpoint_freq"] = 8
@@ -51,7 +52,7 @@ def train(
     with _processes(content, launcher, is_train=True) as options:
         state = run_folder.resume_state(options, auto_resume)
         with run_folder.lock_run(options):
-            run_folder.prepare(options, content)
+            run_folder.prepare(options, content, notes)
             run_training(options, state)
 
 
@@ -70,10 +71,11 @@ def test(config: str | Path, forced: Sequence[str] = (), launcher: str = "none")
         OptionError: If the options are wrong.
         CheckpointError: If the weights cannot be used.
     """
-    content = read_options(config, forced, training=False)
+    notes: list[str] = []
+    content = read_options(config, forced, training=False, note=notes.append)
     results: dict[str, dict[str, float]] = {}
     with _processes(content, launcher, is_train=False) as options:
-        run_folder.prepare(options, content)
+        run_folder.prepare(options, content, notes)
         model = build_model(options)
         for loader in evaluation_loaders(options) if options["rank"] == 0 else []:
             name = loader.dataset.opt["name"]  # type: ignore[attr-defined]

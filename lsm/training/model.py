@@ -190,8 +190,10 @@ class LSMModel(SRModel):
     def test(self) -> None:
         """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
         net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
-        tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
+        tile, ensemble = self.opt["tile"], self.opt["val"]["self_ensemble"]
+        upscaler = Upscaler(
+            net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], ensemble=ensemble, device=self.device
+        )
         self.output = upscaler.upscale_tensor(self.lq)
 
     def nondist_validation(
@@ -209,7 +211,7 @@ class LSMModel(SRModel):
             The mean of each metric.
         """
         name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
-        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
+        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImages")  # type: ignore[attr-defined]
         values: dict[str, list[float]] = {metric: [] for metric in metrics}
         for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
             self.feed_data(data)

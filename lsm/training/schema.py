@@ -106,6 +106,17 @@ class PixelLoss(Section):
     type: Literal["L1Loss", "MSELoss", "CharbonnierLoss"] = "L1Loss"
     loss_weight: Annotated[float, Field(gt=0)] = 1.0
     reduction: Literal["mean"] = "mean"
+    eps: Annotated[float, Field(gt=0)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
+
+    @model_validator(mode="after")
+    def _eps_of_charbonnier(self) -> PixelLoss:
+        if self.eps is not None and self.type != "CharbonnierLoss":
+            raise PydanticCustomError("eps", "only CharbonnierLoss takes eps")
+        return self
 
 
 class SpectralLoss(Section):
@@ -176,12 +187,16 @@ class Metric(Section):
 
 
 class Val(Section):
-    """How often and by what a validation measures; `use_chop` upscales in tiles that fit the memory."""
+    """How often and by what a validation measures.
+
+    `use_chop` upscales in tiles that fit the memory; `self_ensemble` averages the eight flips and quarter turns.
+    """
 
     val_freq: PositiveInt = 5000
     save_img: bool = False
     suffix: Name | None = None
     use_chop: bool = False
+    self_ensemble: bool = False
     pbar: bool = False
     metrics: dict[str, Metric] = Field(default={})
 
