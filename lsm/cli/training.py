@@ -37,11 +37,19 @@ def train(
 def test(
     opt: Config,
     launcher: Launcher = "none",
+    sets: Annotated[
+        str, typer.Option("--sets", help="Names of datasets, by commas.", show_default="all of the file")
+    ] = "",
+    require_all: Annotated[
+        bool,
+        typer.Option("--require-all", "--require_all", help="Fail where the folder of a dataset is missing."),
+    ] = False,
     force_yml: ForceYml = [],  # noqa: B006
     more: MoreForced = [],  # noqa: B006
 ) -> None:
-    """Measure a network on the datasets of a config; results go to results/NAME."""
-    _launch().test(opt, [*force_yml, *more], launcher)
+    """Measure a network on the datasets of a config that are there; results go to results/NAME."""
+    names = [name.strip() for name in sets.split(",") if name.strip()]
+    _launch().test(opt, [*force_yml, *more], launcher, names, require_all)
 
 
 def _launch() -> ModuleType:

@@ -228,8 +228,18 @@ class LSMModel(SRModel):
                 self._initialize_best_metric_results(name)
                 for metric, value in self.metric_results.items():
                     self._update_best_metric_result(name, metric, value, current_iter)
+                self._keep_if_best(name, current_iter)
             self._log_validation_metric_values(current_iter, name, tb_logger)
         return self.metric_results
+
+    def _keep_if_best(self, dataset: str, current_iter: int | str) -> None:
+        """Save the network as `best` if the first metric of the first validation set is the best so far."""
+        decisive = next(settings["name"] for key, settings in self.opt["datasets"].items() if key != "train")
+        first = next(iter(self.opt["val"]["metrics"]))
+        if dataset == decisive and self.best_metric_results[dataset][first]["iter"] == current_iter:
+            checkpoints.save_atomic(
+                self._networks(), checkpoints.network_path(Path(self.opt["path"]["models"]), "best")
+            )
 
     def _write_image(self, image: np.ndarray, stem: str, dataset: str, current_iter: int | str) -> None:
         folder = Path(self.opt["path"]["visualization"])
@@ -244,11 +254,8 @@ class LSMModel(SRModel):
         """Write the network and the training state of an iteration; -1 writes the network as `latest` only."""
         if self.opt["rank"] != 0:
             return
-        network = {"params": _on_cpu(self.get_bare_model(self.net_g))}
-        if self.ema_decay > 0:
-            network["params_ema"] = _on_cpu(self.net_g_ema)
         label = "latest" if current_iter == -1 else current_iter
-        checkpoints.save_atomic(network, checkpoints.network_path(Path(self.opt["path"]["models"]), label))
+        checkpoints.save_atomic(self._networks(), checkpoints.network_path(Path(self.opt["path"]["models"]), label))
         if current_iter == -1:
             return
         state = {
@@ -264,6 +271,13 @@ class LSMModel(SRModel):
         states = Path(self.opt["path"]["training_states"])
         checkpoints.save_atomic(state, checkpoints.state_path(states, current_iter))
         checkpoints.prune_states(states, self.opt["logger"]["keep_states"])
+
+    def _networks(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Return what a file of the network holds: its weights, and their average where one is kept."""
+        networks = {"params": _on_cpu(self.get_bare_model(self.net_g))}
+        if self.ema_decay > 0:
+            networks["params_ema"] = _on_cpu(self.net_g_ema)
+        return networks
 
     def resume_training(self, resume_state: Mapping[str, Any]) -> None:
         """Take over a training state; the networks were loaded when the model was built.
