@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from conftest import smooth_image
+from small_training import smooth_image
 
 from lsm.errors import InputError
 from lsm.image.io import write_image
