@@ -1,6 +1,6 @@
 """Files of a run: networks `models/net_g_ITER.pth` and training states `training_states/ITER.state`.
 
-Beside those of iterations there are `net_g_latest`, at the end of the training, and `net_g_best`, of the validation with
+Beside those of iterations there are `net_g_latest`, at its end, and `net_g_best`, of the validation with
 the best first metric on the first dataset.
 
 Both are written beside their place and moved there whole, the network first: a state that exists can be resumed from,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import environment, run, script, smooth_image
+from small_training import environment, run, script, smooth_image
 
 from lsm.arch.base import CONFIG_KEY
 from lsm.cli import main

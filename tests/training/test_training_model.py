@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import SMALL_NETWORK
+from small_training import SMALL_NETWORK
 
 from lsm.training import launch
 from lsm.training.compat import build_model
