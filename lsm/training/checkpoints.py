@@ -101,9 +101,9 @@ def mismatch_error(path: str | Path, error: RuntimeError) -> CheckpointError:
     )
 
 
-def network_path(models: Path, iteration: int | str) -> Path:
-    """Return where the network of an iteration, or the `"latest"`, is kept."""
-    return models / f"net_g_{iteration}.pth"
+def network_path(models: Path, iteration: int | str, letter: str = "g") -> Path:
+    """Return where the network of an iteration, or the `"latest"`, is kept; a discriminator has the letter d."""
+    return models / f"net_{letter}_{iteration}.pth"
 
 
 def state_path(states: Path, iteration: int | str) -> Path:

@@ -13,7 +13,8 @@ import torch
 import lsm.training.arch
 import lsm.training.data
 import lsm.training.degraded_pairs
-import lsm.training.restoration  # noqa: F401  (these four and the model register what they define)
+import lsm.training.gan
+import lsm.training.restoration  # noqa: F401  (these five and the model register what they define)
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
 from lsm.training.compat import build_model
@@ -27,6 +28,7 @@ def train(
     launcher: str = "none",
     auto_resume: bool = False,
     debug: bool = False,
+    plugins: Sequence[str] = (),
 ) -> None:
     """Train as a config says; the run's files are under `experiments/NAME` of the current folder.
 
@@ -36,6 +38,7 @@ def train(
         launcher: `"none"`, `"pytorch"` or `"slurm"`.
         auto_resume: Continue from the run's newest whole training state, if there is one.
         debug: Prefix the name with `debug_`, print every iteration, save and validate every 8.
+        plugins: Modules to import first, beside those that the file names, see `lsm.plugins`.
 
     Raises:
         OptionError: If the options are wrong, the run's folder holds a training and it is not to be resumed, or another
@@ -44,7 +47,7 @@ def train(
         DivergenceError: If the loss stops being a number.
     """
     notes: list[str] = []
-    content = read_options(config, forced, training=True, note=notes.append)
+    content = read_options(config, forced, training=True, note=notes.append, plugins=plugins)
     if debug:
         content["name"] = f"debug_{content['name'].removeprefix('debug_')}"
         content["val"]["val_freq"] = content["logger"]["save_checkpoint_freq"] = 8
@@ -56,13 +59,16 @@ def train(
             run_training(options, state)
 
 
-def test(config: str | Path, forced: Sequence[str] = (), launcher: str = "none") -> dict[str, dict[str, float]]:
+def test(
+    config: str | Path, forced: Sequence[str] = (), launcher: str = "none", plugins: Sequence[str] = ()
+) -> dict[str, dict[str, float]]:
     """Test as a config says; images, log and metrics go to `results/NAME` of the current folder.
 
     Args:
         config: The YAML file.
         forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`; the first process does the work.
+        plugins: Modules to import first, beside those that the file names, see `lsm.plugins`.
 
     Returns:
         The mean of each metric on each dataset, also written to `results/NAME/metrics.yml`.
@@ -72,7 +78,7 @@ def test(config: str | Path, forced: Sequence[str] = (), launcher: str = "none")
         CheckpointError: If the weights cannot be used.
     """
     notes: list[str] = []
-    content = read_options(config, forced, training=False, note=notes.append)
+    content = read_options(config, forced, training=False, note=notes.append, plugins=plugins)
     results: dict[str, dict[str, float]] = {}
     with _processes(content, launcher, is_train=False) as options:
         run_folder.prepare(options, content, notes)
