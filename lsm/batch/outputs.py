@@ -67,7 +67,7 @@ class OutputOptions:
         return tall, wide
 
     def apply(self, result: ImageData, source: ImageData) -> ImageData:
-        """Bring an upscaler's result to what is asked for.
+        """Convert an upscaler's result to what is asked for.
 
         Args:
             result: The upscaled image.

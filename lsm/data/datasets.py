@@ -156,7 +156,9 @@ def set_names(root: Path) -> list[str]:
     names: dict[str, None] = {}
     for beside in _BESIDE:
         parent = _child(root, beside)
-        for folder in _folders(parent) if parent else []:
+        if parent is None or (beside and _is_set(parent)):  # the folders of a set are no sets
+            continue
+        for folder in _folders(parent):
             prefix = re.match(r"(.+)_HR$", folder.name, flags=re.IGNORECASE)
             if prefix and _has_images(folder):
                 names.setdefault(canonical_name(prefix[1]))

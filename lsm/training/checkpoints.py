@@ -1,5 +1,8 @@
 """Files of a run: networks `models/net_g_ITER.pth` and training states `training_states/ITER.state`.
 
+Beside those of iterations there are `net_g_latest`, at its end, and `net_g_best`, of the validation with
+the best first metric on the first dataset.
+
 Both are written beside their place and moved there whole, the network first: a state that exists can be resumed from,
 whenever the process was killed. Both are read with `weights_only=True`, so neither can carry code.
 """
@@ -102,7 +105,7 @@ def mismatch_error(path: str | Path, error: RuntimeError) -> CheckpointError:
 
 
 def network_path(models: Path, iteration: int | str, letter: str = "g") -> Path:
-    """Return where the network of an iteration, or the `"latest"`, is kept; a discriminator has the letter d."""
+    """Return where the network of an iteration, the `"latest"` or the `"best"` is kept; `d` is a discriminator's."""
     return models / f"net_{letter}_{iteration}.pth"
 
 

@@ -17,7 +17,8 @@ import lsm.training.gan
 import lsm.training.restoration  # noqa: F401  (these five and the model register what they define)
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
-from lsm.training.compat import build_model
+from lsm.training.chosen_sets import choose_sets
+from lsm.training.compat import build_model, get_root_logger
 from lsm.training.loop import evaluation_loaders, run_training
 from lsm.training.options import read_options
 
@@ -56,11 +57,20 @@ def train(
         state = run_folder.resume_state(options, auto_resume)
         with run_folder.lock_run(options):
             run_folder.prepare(options, content, notes)
+            if auto_resume and state is None:
+                get_root_logger().info(
+                    "There is no training to resume in %s: it starts anew.", options["path"]["experiments_root"]
+                )
             run_training(options, state)
 
 
 def test(
-    config: str | Path, forced: Sequence[str] = (), launcher: str = "none", plugins: Sequence[str] = ()
+    config: str | Path,
+    forced: Sequence[str] = (),
+    launcher: str = "none",
+    sets: Sequence[str] = (),
+    require_all: bool = False,
+    plugins: Sequence[str] = (),
 ) -> dict[str, dict[str, float]]:
     """Test as a config says; images, log and metrics go to `results/NAME` of the current folder.
 
@@ -68,6 +78,8 @@ def test(
         config: The YAML file.
         forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`; the first process does the work.
+        sets: Names of the datasets to measure; all of the config's if empty.
+        require_all: Whether a dataset whose folder is missing is an error; else it is left out, which the log says.
         plugins: Modules to import first, beside those that the file names, see `lsm.plugins`.
 
     Returns:
@@ -78,7 +90,8 @@ def test(
         CheckpointError: If the weights cannot be used.
     """
     notes: list[str] = []
-    content = read_options(config, forced, training=False, note=notes.append, plugins=plugins)
+    left_out = choose_sets(config, forced, sets, require_all, notes.append)
+    content = read_options(config, [*forced, *left_out], training=False, note=notes.append, plugins=plugins)
     results: dict[str, dict[str, float]] = {}
     with _processes(content, launcher, is_train=False) as options:
         run_folder.prepare(options, content, notes)

@@ -63,7 +63,7 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
 
 
 def _prepare_teacher(options: dict[str, Any]) -> None:
-    """Let the teacher of a training upscale its images, where the options name a folder for them."""
+    """Make the teacher's images of a training, where the options name a folder for them."""
     teacher, settings = options["train"]["teacher"], options["datasets"]["train"]
     if teacher is None or teacher["cache"] is None:
         return

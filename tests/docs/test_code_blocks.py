@@ -1,4 +1,6 @@
-"""Every bash, console and python block of README.md and docs/ is run, page by page, beside small images and sounds.
+"""Every bash, console and python block of README.md, docs/ and datasets/ is run, beside small images and sounds.
+
+What a page downloads comes from stand-ins of the owners' archives.
 
 What cannot run here says so in the page, by HTML comments right above the block:
 
@@ -19,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_ins
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.image.io import write_image
 from lsm.mixers import registry
@@ -29,7 +32,7 @@ from lsm.weights import load_model, save_model
 from lsm.weights.resolve import embedded_path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "datasets" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = ("bash", "console", "python")
 FENCE = re.compile(
     r"^(?P<marks>(?:<!--(?:(?!-->).)*-->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -135,8 +138,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         shutil.copy(embedded_path("tiny-x2"), tmp_path / name)
     torch.save({"params": load_model("tiny-x4").state_dict()}, tmp_path / "net_g_latest.pth")
     small = {"embed_dim": 16, "depths": (2,), "d_state": 2}
-    save_model(create_model("tiny", 4, **small), tmp_path / "small-x4.safetensors")
-    save_model(create_model("tiny", 1, task="jpeg", **small), tmp_path / "my-jpeg.safetensors")
+    save_model(build_preset("tiny", 4, **small), tmp_path / "small-x4.safetensors")
+    save_model(build_preset("tiny", 1, task="jpeg", **small), tmp_path / "my-jpeg.safetensors")
     sounds(tmp_path, rng)
     films(tmp_path, rng)
     deterministic, mixers, level = torch.are_deterministic_algorithms_enabled(), registry.MIXERS, logging.root.level
@@ -178,7 +181,16 @@ def sounds(folder: Path, rng: np.random.Generator) -> None:
     [page for page in PAGES if blocks(page.read_text(encoding="utf-8"))],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
-def test_the_blocks_of_a_page_run(page: Path, desk: Path) -> None:
+def test_the_blocks_of_a_page_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "lsm data download" not in page.read_text(encoding="utf-8"):
+        run_page(page)
+        return
+    shutil.rmtree(desk / "datasets" / "SR")
+    with stand_ins.served(desk / "served", monkeypatch):
+        run_page(page)
+
+
+def run_page(page: Path) -> None:
     if page.stem == "video" and sys.version_info < (3, 11):
         pytest.skip("the extra `video` needs Python 3.11")
     for block in blocks(page.read_text(encoding="utf-8")):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import SMALL_NETWORK
+from small_training import SMALL_NETWORK
 from torchvision.models import vgg
 
 from lsm.errors import LSMError, OptionError

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from conftest import script
+from small_training import script
 
 from lsm.errors import CheckpointError, InputError
 from lsm.training import launch

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import smooth_image
+from small_training import smooth_image
 
 from lsm.cli import main
 from lsm.errors import OptionError

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import SMALL_NETWORK
+from small_training import SMALL_NETWORK
 
 from lsm.errors import OptionError
 from lsm.training import launch
