@@ -88,7 +88,9 @@ class LSMModel(ValidatingModel):
             CheckpointError: If the file cannot be read or does not fit.
         """
         bare = self.get_bare_model(net)
-        weights, own = checkpoints.read_parameters(Path(load_path), param_key), bare.state_dict()
+        own = bare.state_dict()
+        read = checkpoints.read_parameters if CONFIG_KEY in own else checkpoints.read_foreign_parameters
+        weights = read(Path(load_path), param_key)
         if not strict:
             weights, skipped = checkpoints.fitting_parameters(weights, own)
             for line in skipped:
