@@ -30,7 +30,7 @@ def check(
     scales: Annotated[str, typer.Option("--scales", "--scale", help="Scales, by commas.")] = "2,3,4",
     jobs: Jobs = _CORES,
 ) -> None:
-    """Check sets: unreadable files, wrong sizes, missing LR, and LR that shows something else or lies elsewhere.
+    """Check sets: unreadable files, wrong sizes, missing LR, LR of something else, shifted, or by another kernel.
 
     Names the first bad image and lists the others; leaves with 1 if there is any.
     """

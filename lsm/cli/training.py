@@ -16,6 +16,10 @@ ForceYml = Annotated[
     list[str],
     typer.Option("--force_yml", "--force-yml", help="Override keys of the file: train:optim_g:lr=1e-4 name=other."),
 ]
+Plugins = Annotated[
+    list[str],
+    typer.Option("--plugin", help="Module, or file .py, to import first: its networks, losses, data sets, mixers."),
+]
 # BasicSR's --force_yml takes several values; what follows its first one arrives here.
 MoreForced = Annotated[list[str], typer.Argument(metavar="[KEY=VALUE]...", help="More overrides.", hidden=True)]
 
@@ -27,11 +31,12 @@ def train(
         bool, typer.Option("--auto_resume", "--auto-resume", help="Continue from the newest training state.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Print each iteration, save and validate every 8.")] = False,
-    force_yml: ForceYml = [],  # noqa: B006  (typer reads it, nothing writes it)
+    plugin: Plugins = [],  # noqa: B006  (typer reads it, nothing writes it)
+    force_yml: ForceYml = [],  # noqa: B006
     more: MoreForced = [],  # noqa: B006
 ) -> None:
     """Train a network as a config says; its files go to experiments/NAME."""
-    _launch().train(opt, [*force_yml, *more], launcher, auto_resume, debug)
+    _launch().train(opt, [*force_yml, *more], launcher, auto_resume, debug, plugin)
 
 
 def test(
@@ -44,12 +49,13 @@ def test(
         bool,
         typer.Option("--require-all", "--require_all", help="Fail where the folder of a dataset is missing."),
     ] = False,
+    plugin: Plugins = [],  # noqa: B006
     force_yml: ForceYml = [],  # noqa: B006
     more: MoreForced = [],  # noqa: B006
 ) -> None:
     """Measure a network on the datasets of a config that are there; results go to results/NAME."""
     names = [name.strip() for name in sets.split(",") if name.strip()]
-    _launch().test(opt, [*force_yml, *more], launcher, names, require_all)
+    _launch().test(opt, [*force_yml, *more], launcher, names, require_all, plugin)
 
 
 def _launch() -> ModuleType:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lsm.errors import truncate_repr
 
+OURS = ("LSMModel", "LSMGANModel")
 LIKE_OURS = (
     "SRModel", "SwinIRModel", "HATModel", "MambaIRModel", "MambaIRv2Model", "DATModel", "ARTModel", "CATModel",
     "RGTModel", "ATDModel", "PFTModel", "SRFormerModel", "GRLModel", "HiTSRModel",
@@ -33,10 +34,10 @@ REFUSED = {
     "VideoRecurrentGANModel": _VIDEO,
     "HiFaceGANModel": "invents faces from layouts, which is no super-resolution",
     "StyleGAN2Model": "invents images from noise, which is no super-resolution",
-    "SRGANModel": "trains against a discriminator, which is not done here; LSMModel trains with the pixel loss alone",
-    "ESRGANModel": "trains against a discriminator, which is not done here; LSMModel trains with the pixel loss alone",
 }
 """Models that another network or other data belong to, and why they are refused."""
+ADVERSARIAL = {"SRGANModel": False, "ESRGANModel": True}
+"""Models with a discriminator, and whether it is relativistic."""
 
 SR_TASKS = {"sr", "classicalsr", "lightweightsr", "lightsr", "realsr", "imagesr", "superresolution"}
 DENOISE_TASKS = {"dn", "denoising", "colordn", "denoisingcolor", "colordenoising"}
@@ -94,22 +95,38 @@ class Translation:
         if not isinstance(name, str):
             return
         # A test needs the network alone, however it was trained.
-        if name in LIKE_OURS or (not self.training and name in REFUSED and REFUSED[name] is not _VIDEO):
+        tested = not self.training and (name in ADVERSARIAL or REFUSED.get(name) is _DEGRADES)
+        if name in LIKE_OURS or tested:
             self.data["model_type"] = "LSMModel"
             self.notes.append(f"model_type: {name} counts as LSMModel")
-            train = self._section("train")
-            if train and "ema_decay" not in train:
-                train["ema_decay"] = 0
-                self.notes.append("train.ema_decay: 0, as BasicSR trains where a file gives none")
+            self._average()
+        elif name in ADVERSARIAL:
+            self._adversarial(name)
         elif name in REFUSED:
             self.refusals.append(f"model_type: {name} {REFUSED[name]}")
             self.stops = True
-        elif name != "LSMModel":
+        elif name not in OURS:
             del self.data["model_type"]
             self.refusals.append(
                 f"model_type: {truncate_repr(name)} is no model that is known here; LSMModel trains one network by "
                 "losses of its output"
             )
+
+    def _adversarial(self, name: str) -> None:
+        """Take BasicSR's two models with a discriminator for ours."""
+        self.data["model_type"] = "LSMGANModel"
+        self.notes.append(f"model_type: {name} counts as LSMGANModel")
+        train = self._section("train")
+        if ADVERSARIAL[name] and train.setdefault("relativistic", True) is True:
+            self.notes.append("train.relativistic: true, as ESRGANModel is")
+        self._average()
+
+    def _average(self) -> None:
+        """Leave the averaged weights out where BasicSR would."""
+        train = self._section("train")
+        if train and "ema_decay" not in train:
+            train["ema_decay"] = 0
+            self.notes.append("train.ema_decay: 0, as BasicSR trains where a file gives none")
 
     def _top(self) -> None:
         """Move `save_img`, which some write at the top, into its section."""

@@ -177,19 +177,13 @@ class DatasetConfig(Section):
         return self
 
 
-class TrainDatasetConfig(DatasetConfig):
-    """Images to train on.
+class LoaderKeys(Section):
+    """How samples of a training come.
 
     `batch_size` counts one iteration over all processes; `batch_size_per_gpu` one forward pass of one process. The
     loader's workers always prefetch on the CPU; `prefetch_mode: cuda` asks for pinned memory, as `pin_memory` does.
-    `patch_importance` lets patches that bicubic upscales badly come more often, 0 for evenly, 1 in proportion to the
-    error, see `lsm.training.importance`.
     """
 
-    gt_size: PositiveInt
-    patch_importance: Annotated[float, Field(ge=0, le=4)] = 0.0
-    use_hflip: bool = True
-    use_rot: bool = True
     use_shuffle: bool = True
     num_worker_per_gpu: NonNegativeInt = 4
     batch_size: PositiveInt | None = None
@@ -199,7 +193,20 @@ class TrainDatasetConfig(DatasetConfig):
     pin_memory: bool = True
 
     @model_validator(mode="after")
-    def _one_batch_size(self) -> TrainDatasetConfig:
+    def _one_batch_size(self) -> LoaderKeys:
         if (self.batch_size is None) == (self.batch_size_per_gpu is None):
             raise PydanticCustomError("batch_size", "give either batch_size (global) or batch_size_per_gpu")
         return self
+
+
+class TrainDatasetConfig(DatasetConfig, LoaderKeys):
+    """Images to train on.
+
+    `patch_importance` lets patches that bicubic upscales badly come more often, 0 for evenly, 1 in proportion to the
+    error, see `lsm.training.importance`.
+    """
+
+    gt_size: PositiveInt
+    patch_importance: Annotated[float, Field(ge=0, le=4)] = 0.0
+    use_hflip: bool = True
+    use_rot: bool = True

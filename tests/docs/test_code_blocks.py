@@ -7,6 +7,8 @@ What cannot run here says so in the page, by HTML comments right above the block
     <!-- not run: REASON -->                     the block
     <!-- not run, lines with "TEXT": REASON -->  the commands that hold TEXT
     <!-- run with: OLD => NEW -->                as it stands, but for OLD; OLD must be there
+
+A Python block that begins with `# NAME.py` is that file, which later blocks use.
 """
 
 import logging
@@ -99,6 +101,9 @@ def run_command(command: str) -> None:
 
 
 def run_block(block: Block) -> None:
+    if block.language == "python" and (name := re.match(r"# (\w+\.py)$", block.text, re.MULTILINE)):
+        Path(name[1]).write_text(block.text, encoding="utf-8")  # a file that the page's commands name
+        return
     if block.language == "python":
         exec(compile(block.text, "block", "exec"), {"__name__": "__main__"})
         return
