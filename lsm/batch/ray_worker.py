@@ -162,7 +162,7 @@ def _network(weights: Weights) -> nn.Module:
         return open_network(file, weights.task)
 
 
-def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[bool, str]:
+def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> Outcome:
     """Do one job, perhaps again.
 
     A worker may have been killed after it wrote the output and before it said so. Then what is there is, byte for byte,
