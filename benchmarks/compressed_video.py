@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import typer
-from measuring import show
+from measuring import Row, show
 
 from lsm import Upscaler
 from lsm.benchmark.baselines import BASELINES
@@ -54,7 +54,7 @@ def main(
     """Print a row for each crf: mean PSNR (Y, scale pixels cropped) of frames 5 and 9 of all shots."""
     upscalers = {name: Upscaler(name, device="cpu") for name in models.split(",")}
     shots = [pan(read_rgb(path), scale) for path in sorted(images.iterdir())[::every]]
-    rows = []
+    rows: list[Row] = []
     for crf in map(int, crfs.split(",")):
         values: dict[str, list[float]] = {"bicubic": []} | {name: [] for name in upscalers}
         for shot in shots:
@@ -63,7 +63,7 @@ def main(
                 values["bicubic"].append(psnr(BASELINES["bicubic"](decoded[number], scale), shot[number], scale))
                 for name, upscaler in upscalers.items():
                     values[name].append(psnr(upscaler(decoded[number]), shot[number], scale))
-        rows.append({"crf": crf} | {name: f"{np.mean(each):.2f}" for name, each in values.items()})
+        rows.append({"crf": crf, **{name: f"{np.mean(each):.2f}" for name, each in values.items()}})
     show(rows)
 
 
