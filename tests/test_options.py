@@ -183,7 +183,7 @@ def test_networks_of_official_files_are_the_presets(read, content, variant, scal
 @pytest.mark.parametrize(
     ("forced", "message"),
     [
-        ("num_tokens=60", "network_g.num_tokens: 60 is not 4 d_state, 16"),
+        ("num_tokens=60", "network_g.num_tokens: 60 is not four times d_state, 16"),
         ("rmin=0.5", "network_g.rmin: only 0.9, the published networks' value, is built here (got 0.5)."),
         ("resi_connection=3conv", "network_g.resi_connection: only 1conv"),
         ("num_heads=[4, 6, 4, 4]", "network_g.num_heads: all groups have equally many heads here"),

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from lsm.batch.plan import Job
-from lsm.batch.ray_worker import AttemptCounter, JobSpec, Weights, Worker, build_upscaler
+from lsm.batch.ray_worker import AttemptCounter, JobSpec, Outcome, Weights, Worker, build_upscaler
 from lsm.batch.run import Callbacks, Summary
 from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra, one_line
 from lsm.files import passing_name
@@ -49,7 +49,7 @@ def connect(address: str) -> Iterator[None]:
         starting: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         try:
             ray.init(address=address, logging_level=logging.ERROR, **starting)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # of any kind: a node that does not start in time is a plain one
             raise OptionError(
                 f"`ray` {address}: no Ray cluster answers ({one_line(error)}). `ray start --head` starts one; "
                 "`ray` local is one for this run, on this machine alone."
@@ -151,14 +151,16 @@ class Cluster:
             )
             try:
                 for row in self._rows(spec):
-                    if row["fatal"]:
-                        raise CheckpointError(row["text"])
-                    _note(summary, callbacks, missing.pop(row["index"]), row["text"], row["good"])
+                    outcome = Outcome(row["kind"], row["text"], row["animated"])
+                    if outcome.kind == "fatal":
+                        raise CheckpointError(outcome.text)
+                    _note(summary, callbacks, missing.pop(row["index"]), outcome)
             except KeyboardInterrupt:
                 summary.interrupted = True
                 return summary
         for job in missing.values():
-            _note(summary, callbacks, job, f"{printable(job.source)}: its worker failed; Ray's logs say why.", False)
+            reason = f"{printable(job.source)}: its worker failed; Ray's logs say why."
+            _note(summary, callbacks, job, Outcome("failed", reason))
         return summary
 
     def _rows(self, spec: JobSpec) -> Iterator[dict[str, Any]]:
@@ -188,13 +190,15 @@ class Cluster:
             ).iter_rows()
 
 
-def _note(summary: Summary, callbacks: Callbacks, job: Job, text: str, good: bool) -> None:
+def _note(summary: Summary, callbacks: Callbacks, job: Job, outcome: Outcome) -> None:
     """Enter a finished job in the summary, and call back."""
-    if good:
-        summary.done.append(job)
+    if outcome.kind == "failed":
+        summary.failed.append((job, outcome.text))
     else:
-        summary.failed.append((job, text))
-    callbacks.finished(job, text, good)
+        (summary.done if outcome.kind == "done" else summary.skipped).append(job)
+    if outcome.animated:
+        summary.animated.append(job)
+    callbacks.finished(job, outcome.text, outcome.kind != "failed")
 
 
 def _weights(file: Path, task: str | None) -> Weights:

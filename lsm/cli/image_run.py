@@ -46,10 +46,11 @@ def run_over_files(
     with pipe(names, naming) as piped:
         kept = {"skip_existing": batch.skip_existing, "overwrite": batch.overwrite}
         jobs, left_out = plan(piped.names, piped.naming, **kept, output=batch.output)
+        piped.check(len(jobs))
+        others = count_others(piped.names, piped.naming.output)
         run = _run if batch.ray is None else _run_on_ray
         summary = run(jobs, source, task, options, batch, piped.hide)
         piped.write(summary.done)
-        others = count_others(piped.names, piped.naming.output)
         _print_summary(summary, len(jobs), len(left_out), others, task, piped.hide)
     raise typer.Exit(summary.exit_code)
 

@@ -1,7 +1,7 @@
 """Files of a run: networks `models/net_g_ITER.pth` and training states `training_states/ITER.state`.
 
-Beside those of iterations there are `net_g_latest`, at its end, and `net_g_best`, of the validation with
-the best first metric on the first dataset.
+Beside those of iterations there are `net_g_latest`, once the training has ended, and `net_g_best`, of the validation
+with the best first metric on the first dataset.
 
 Both are written beside their place and moved there whole, the network first: a state that exists can be resumed from,
 whenever the process was killed. Both are read with `weights_only=True`, so neither can carry code.

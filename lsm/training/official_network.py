@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lsm.errors import OptionError
+from lsm.errors import OptionError, truncate_repr
 
 _FIXED = {"rmin": 0.9, "rmax": 0.99, "max_phase": 6.283, "resi_connection": "1conv"}
 """Arguments with one value that is built here: the decays' and phases' initial values, and a group's convolution."""
@@ -54,8 +54,8 @@ def from_official(network: Mapping[str, Any]) -> dict[str, Any]:
         ours.setdefault("d_state", network["num_tokens"] // 4 if isinstance(network["num_tokens"], int) else 0)
         if network["num_tokens"] != 4 * ours["d_state"]:
             raise OptionError(
-                f"network_g.num_tokens: {network['num_tokens']} is not 4 d_state, {ours['d_state']}: a quarter "
-                "of the prototypes modulates each of the four parts of the recurrence."
+                f"network_g.num_tokens: {network['num_tokens']} is not four times d_state, {ours['d_state']}: a "
+                "quarter of the prototypes modulates each of the four parts of the recurrence."
             )
     ours.setdefault("recurrence", "official")
     return ours
@@ -64,10 +64,10 @@ def from_official(network: Mapping[str, Any]) -> dict[str, Any]:
 def _check_fixed(key: str, value: Any) -> None:
     """Refuse another value than the one that every published network has."""
     known = _FIXED[key]
-    same = isinstance(value, int | float) and abs(value - known) < 1e-2 if isinstance(known, float) else value == known
+    same = isinstance(value, int | float) and abs(value - known) < 1e-3 if isinstance(known, float) else value == known
     if not same:
         raise OptionError(
-            f"network_g.{key}: only {known}, the published networks' value, is built here (got {value!r})."
+            f"network_g.{key}: only {known}, the published networks' value, is built here (got {truncate_repr(value)})."
         )
 
 
