@@ -20,15 +20,18 @@ class OwnDatasetConfig(Section):
     model_config = ConfigDict(extra="allow")
 
     name: Name | None = None
+    """What the log and the folders call it."""
     type: str
+    """Its name in the registry."""
 
 
-class OwnTrainDatasetConfig(OwnDatasetConfig, LoaderKeys):
+class OwnTrainDatasetConfig(LoaderKeys, OwnDatasetConfig):
     """Images of a registered data set to train on."""
 
     model_config = ConfigDict(extra="allow")
 
     gt_size: PositiveInt | None = None
+    """Side of the patches, if the data set has such a key."""
 
 
 def check_sample(dataset: Any, settings: Mapping[str, Any]) -> None:
