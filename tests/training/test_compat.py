@@ -38,6 +38,7 @@ def test_missing_basicsr_is_explained():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert "lsm: error: Training and testing need basicsr 1.4.2" in done.stderr
+    assert "`lsm install-basicsr` builds and installs it" in done.stderr
     assert "Traceback" not in done.stderr
 
 
