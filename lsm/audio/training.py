@@ -111,7 +111,7 @@ def datasets(options: TrainOptions, first_step: int = 0) -> tuple[Dataset[Pair],
     first, count = first_step * options.batch, options.epochs * options.epoch_steps * options.batch
     if options.noisy is not None:
         if options.clean is None:
-            raise OptionError("Noisy files need their clean ones: give --clean as well.")
+            raise OptionError("Noisy files need their clean ones: give `clean` as well.")
         pairs = PairDataset(options.noisy, options.clean, length, options.rate, options.seed)
         held = set(range(len(pairs))[19::20]) or {len(pairs) - 1}
         train_items = [index for index in range(len(pairs)) if index not in held] or list(held)
@@ -155,7 +155,7 @@ class _Run:
         if options.resume:
             self._load()
         elif self.state_path.exists():
-            raise OptionError(f"{options.out} holds a training already; give --resume, or another folder.")
+            raise OptionError(f"{options.out} holds a training already; give `resume`, or another folder.")
         options.out.mkdir(parents=True, exist_ok=True)
         train_set, validation = datasets(options, self.epoch * options.epoch_steps)
         self.batches = iter(DataLoader(train_set, options.batch, num_workers=options.workers, drop_last=True))
@@ -258,5 +258,5 @@ def _tensorboard(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise OptionError("--tensorboard needs the package tensorboard: pip install tensorboard.") from error
+        raise OptionError("`tensorboard` needs the package of that name: pip install tensorboard.") from error
     return SummaryWriter(str(folder))

@@ -53,7 +53,8 @@ class Upscaler:
         precision: In which it computes; that of an exported network is fixed.
         model_scale: The network's own scale.
         scale: That of the results.
-        photo: Name of weights by which compressed or noisy images are upscaled instead, see `lsm.inference.choose`;
+        photo: Name of weights, or a network, by which compressed or noisy images are upscaled instead, see
+            `lsm.inference.choose`;
             none where the one network does all. The name "auto" sets it.
         choice: What the last image was taken for, where there was a choice.
 
@@ -64,7 +65,7 @@ class Upscaler:
 
     def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
         self.options = (options or UpscaleOptions()).replace(**changes)
-        self.photo: str | None = None
+        self.photo: str | nn.Module | None = None
         self.choice: Choice | None = None
         network: Any = model
         if isinstance(model, str | Path):
@@ -157,7 +158,8 @@ class Upscaler:
     def _for_photos(self) -> Upscaler:
         """The upscaler of compressed or noisy images, made for the first of them."""
         assert self.photo is not None
-        return Upscaler(open_network(self.photo), self.options)
+        network = open_network(self.photo) if isinstance(self.photo, str) else self.photo
+        return Upscaler(network, self.options)
 
     def upscale_tensor(self, image: Tensor, progress: Progress | None = None) -> Tensor:
         """Upscale a tensor by the network's own scale, without a frame around it.

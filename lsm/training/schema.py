@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import typing
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
     Field,
     PositiveInt,
-    SerializerFunctionWrapHandler,
-    model_serializer,
+    Tag,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Share, existing_file
+from lsm.training.loss_schema import AnyPixelLoss, PixelLoss, RegisteredLoss, SpectralLoss
+from lsm.training.optimizer_schema import Cosine, CosineToTheEnd, MultiStep, Optimizer
 from lsm.training.section import Section
 from lsm.weights.resolve import embedded_path, list_models
 
@@ -30,89 +35,10 @@ class Paths(Section):
     pretrain_network_g: Annotated[str, AfterValidator(_weights_file)] | None = None
     param_key_g: Literal["params", "params_ema"] = "params_ema"
     strict_load_g: bool = True
+    pretrain_network_d: Annotated[str, AfterValidator(existing_file)] | None = None
+    param_key_d: Literal["params"] = "params"
+    strict_load_d: bool = True
     resume_state: File | None = None
-
-
-class Optimizer(Section):
-    """The optimizer of the network.
-
-    Muon takes the matrices; AdamW, at `adamw_lr`, the first and last convolution, depthwise ones and vectors. Both
-    rates follow the schedule, and `weight_decay` is the matrices'.
-    """
-
-    type: Literal["Adam", "AdamW", "Muon"] = "AdamW"
-    lr: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    momentum: Fraction | None = None
-    adamw_lr: Annotated[float, Field(gt=0)] | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value is not None}
-
-    @model_validator(mode="after")
-    def _own_keys_of_muon(self) -> Optimizer:
-        for key, default in (("momentum", 0.95), ("adamw_lr", 1.5e-3)):
-            if self.type == "Muon":
-                setattr(self, key, getattr(self, key) or default)
-            elif getattr(self, key) is not None:
-                raise PydanticCustomError("muon", "only Muon takes {key}", {"key": key})
-        return self
-
-
-class MultiStep(Section):
-    """A learning rate that falls at milestones."""
-
-    type: Literal["MultiStepLR", "MultiStepRestartLR"]
-    milestones: list[PositiveInt]
-    gamma: Annotated[float, Field(gt=0)] = 0.1
-    restarts: list[NonNegativeInt] = Field(default=[0])
-    restart_weights: list[float] = Field(default=[1.0])
-
-    @model_validator(mode="after")
-    def _restarts_from_zero(self) -> MultiStep:
-        if self.restarts[:1] != [0] or len(self.restarts) != len(self.restart_weights):
-            raise PydanticCustomError("restarts", "restarts must begin with 0 and be as many as restart_weights")
-        return self
-
-
-class Cosine(Section):
-    """A learning rate that falls along a cosine in each period."""
-
-    type: Literal["CosineAnnealingRestartLR"]
-    periods: list[PositiveInt]
-    restart_weights: list[float] = Field(default=[1.0])
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-
-    @model_validator(mode="after")
-    def _as_many_weights(self) -> Cosine:
-        if len(self.periods) != len(self.restart_weights):
-            raise PydanticCustomError("periods", "periods and restart_weights must be equally many")
-        return self
-
-
-class CosineToTheEnd(Section):
-    """A learning rate that falls along half a cosine from the first iteration to the last."""
-
-    type: Literal["Cosine"]
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-
-
-class PixelLoss(Section):
-    """The loss between output and truth, one of BasicSR's."""
-
-    type: Literal["L1Loss", "MSELoss", "CharbonnierLoss"] = "L1Loss"
-    loss_weight: Annotated[float, Field(gt=0)] = 1.0
-    reduction: Literal["mean"] = "mean"
-
-
-class SpectralLoss(Section):
-    """A loss between the spectra of output and truth, beside the pixel loss."""
-
-    type: Literal["FFTLoss"] = "FFTLoss"
-    loss_weight: Annotated[float, Field(gt=0)] = 0.05
 
 
 class TeacherSection(Section):
@@ -132,6 +58,11 @@ class TeacherSection(Section):
         return self
 
 
+def _norm(value: Any) -> Any:
+    """Take `true` for a norm of 1, and `false` for none, as other projects write it."""
+    return {True: 1.0, False: None}[value] if isinstance(value, bool) else value
+
+
 class Train(Section):
     """How the network is trained; `accumulate` splits each process's batch into that many forward passes.
 
@@ -140,16 +71,32 @@ class Train(Section):
 
     `checkpointing` computes each block again for the gradient instead of keeping what is inside it: less memory, more
     time, the same gradient.
+
+    `losses` are further ones beside the pixel loss, each under a name that the log shows; a registered one can be
+    `pixel_opt` too. `grad_clip` scales the gradient down to that norm (true: 1). `ema_switch` takes the averaged
+    weights over every so many iterations, 0 for never (Li et al. 2024, Switch EMA, arXiv 2402.09240).
+
+    Of `LSMGANModel` alone: `gan_opt` and `optim_d`; the network learns in every `net_d_iters`-th iteration after
+    `net_d_init_iters`; `relativistic` compares with the mean of the others, as ESRGAN does.
     """
 
     total_iter: PositiveInt | None = None
     budget_hours: Annotated[float, Field(gt=0)] | None = None
     optim_g: Optimizer
     scheduler: Annotated[MultiStep | Cosine | CosineToTheEnd, Field(discriminator="type")]
-    pixel_opt: PixelLoss = PixelLoss()
+    pixel_opt: AnyPixelLoss = PixelLoss()
+    perceptual_opt: RegisteredLoss | None = None
+    losses: dict[Name, RegisteredLoss] = Field(default={})
+    gan_opt: RegisteredLoss | None = None
+    optim_d: Optimizer | None = None
+    net_d_iters: PositiveInt = 1
+    net_d_init_iters: NonNegativeInt = 0
+    relativistic: bool = False
     fft_opt: SpectralLoss | None = None
     teacher: TeacherSection | None = None
     ema_decay: Fraction = 0.999
+    ema_switch: NonNegativeInt = 0
+    grad_clip: Annotated[float, BeforeValidator(_norm), Field(gt=0)] | None = None
     warmup_iter: Annotated[int, Field(ge=-1)] = -1
     accumulate: PositiveInt = 1
     checkpointing: bool = False
@@ -160,6 +107,8 @@ class Train(Section):
             raise PydanticCustomError("end", "give either total_iter or budget_hours")
         if self.total_iter is None and not isinstance(self.scheduler, CosineToTheEnd):
             raise PydanticCustomError("end", "a training with budget_hours needs the scheduler {{type: Cosine}}")
+        if self.ema_switch and not self.ema_decay:
+            raise PydanticCustomError("ema", "ema_switch needs an ema_decay")
         total = self.total_iter or 0
         if isinstance(self.scheduler, Cosine) and sum(self.scheduler.periods) < total:
             raise PydanticCustomError("periods", "the scheduler's periods sum to less than total_iter")
@@ -175,15 +124,45 @@ class Metric(Section):
     better: Literal["higher", "lower"] = "higher"
 
 
+class RegisteredMetric(Section):
+    """A metric by its name in BasicSR's registry, with its own keys; it takes `img` and `img2`, uint8 BGR."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    better: Literal["higher", "lower"] = "higher"
+
+
+def _metric_kind(metric: Any) -> str:
+    """Choose the section that a metric is checked by: an open one for what a plug-in registers."""
+    name = metric.get("type") if isinstance(metric, dict) else getattr(metric, "type", None)
+    if not isinstance(name, str) or name in typing.get_args(Metric.model_fields["type"].annotation):
+        return "known"
+    from lsm.training.compat import METRIC_REGISTRY
+    from lsm.training.registered import by_plugin
+
+    return "registered" if by_plugin(METRIC_REGISTRY, name) else "known"
+
+
 class Val(Section):
-    """How often and by what a validation measures; `use_chop` upscales in tiles that fit the memory."""
+    """How often and by what a validation measures.
+
+    `use_chop` upscales in tiles that fit the memory; `self_ensemble` averages the eight flips and quarter turns.
+    """
 
     val_freq: PositiveInt = 5000
     save_img: bool = False
     suffix: Name | None = None
     use_chop: bool = False
+    self_ensemble: bool = False
     pbar: bool = False
-    metrics: dict[str, Metric] = Field(default={})
+    metrics: dict[
+        str,
+        Annotated[
+            Annotated[Metric, Tag("known")] | Annotated[RegisteredMetric, Tag("registered")],
+            Discriminator(_metric_kind),
+        ],
+    ] = Field(default={})
 
 
 class Tile(Section):
@@ -226,10 +205,15 @@ class DistParams(Section):
 
 
 class CommonConfig(Section):
-    """What training and testing share."""
+    """What training and testing share.
+
+    `plugins` are modules, or files that end with `.py`, that are imported first: what they register with BasicSR, or
+    among the mixers, can be named. `use_channels_last` and `use_compile` change how the network is computed.
+    """
 
     name: Name  # of a folder
-    model_type: Literal["LSMModel"] = "LSMModel"
+    model_type: Literal["LSMModel", "LSMGANModel"] = "LSMModel"
+    plugins: list[str] = Field(default=[])
     scale: Literal[1, 2, 3, 4, 8]
     num_gpu: NonNegativeInt | Literal["auto"] = "auto"
     manual_seed: NonNegativeInt = 0
@@ -243,6 +227,8 @@ class CommonConfig(Section):
     use_amp: bool = False
     amp_bf16: bool = Field(default=True, alias="bfloat16")
     deterministic: bool = False
+    use_channels_last: bool = False
+    use_compile: bool = Field(default=False, alias="compile")
     fast_matmul: bool = False
 
     @model_validator(mode="after")
@@ -258,7 +244,21 @@ class TrainConfig(CommonConfig):
     """A config of a training, but for its datasets, of which there can be any number."""
 
     train: Train
+    network_d: dict[str, Any] | None = None
     logger: Logger = Logger()
+
+    @model_validator(mode="after")
+    def _two_networks(self) -> TrainConfig:
+        """Compare what a discriminator needs with the model that has one."""
+        parts = {"network_d": self.network_d, "train.gan_opt": self.train.gan_opt, "train.optim_d": self.train.optim_d}
+        needs = self.model_type == "LSMGANModel"
+        wrong = [key for key, value in parts.items() if (value is None) == needs]
+        if wrong:
+            text = "LSMGANModel needs {keys}" if needs else "only LSMGANModel takes {keys}"
+            raise PydanticCustomError("gan", text, {"keys": ", ".join(wrong)})
+        if needs and self.train.accumulate > 1:
+            raise PydanticCustomError("gan", "LSMGANModel takes no train.accumulate")
+        return self
 
 
 class TestConfig(CommonConfig):

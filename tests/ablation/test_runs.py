@@ -18,6 +18,15 @@ REPOSITORY = Path(__file__).parents[2]
 LINE = "2026-01-01 00:00:00,000 INFO: iter {:7d}/9  l_pix {:.5e}  lr 1.000e-04  {:.3f} s/iter (data 0.001)  eta 0:01\n"
 
 
+def test_a_training_by_hours_is_read_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run("a", 0, "r", {"train": {"budget_hours": 0.5}})
+    run.folder.mkdir(parents=True)
+    (run.folder / "train_r_20260101_000000.log").write_text(LINE.replace("/9 ", "/0.5 h ").format(3, 0.5, 0.2))
+    assert read_curve(run).losses == {3: 0.5}
+    assert (run.length, run.weights.name) == ("0.5 hours", "net_g_latest.pth")
+
+
 def test_curves_join_the_logs_of_a_resumed_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run("a", 0, "r", {"train": {"total_iter": 9}})

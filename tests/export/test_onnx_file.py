@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lsm import load_model
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.errors import CheckpointError, OptionError
 from lsm.export.network import exportable
 from lsm.inference.onnx_network import OnnxNetwork
@@ -116,7 +116,7 @@ def test_other_orders_and_transitions(small, tmp_path, options):
 def test_what_cannot_be_exported_is_refused(small, tmp_path):
     for model, text in (
         (small(recurrence={"scan_order": "hilbert"}), "hilbert"),
-        (create_model("tiny", 2, mixer="lru"), "lru"),
+        (build_preset("tiny", 2, mixer="lru"), "lru"),
     ):
         with pytest.raises(OptionError, match=text):
             export_onnx(model, tmp_path / "a.onnx")

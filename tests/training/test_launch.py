@@ -118,10 +118,16 @@ def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, optio
     assert sorted((trained / "experiments").rglob("*")) == before
 
 
-def test_auto_resume_starts_anew_where_there_is_nothing(tmp_path, content, option_file, monkeypatch):
+def test_auto_resume_starts_anew_where_there_is_nothing_and_says_so(
+    tmp_path, content, option_file, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     content["train"]["total_iter"] = 1
     launch.train(option_file(content), auto_resume=True)
+    said = f"There is no training to resume in {Path('experiments/small')}: it starts anew."
+    assert said in capsys.readouterr().err
+    launch.train(option_file(content), auto_resume=True)
+    assert "anew" not in capsys.readouterr().err
     assert load(tmp_path, "models/net_g_latest.pth").keys() == {"params", "params_ema"}
 
 
@@ -180,6 +186,56 @@ def test_debug_prints_saves_and_validates_often_under_another_name(tmp_path, con
     assert len(losses(capsys.readouterr().err)) == 12
     states = tmp_path / "experiments/debug_small/training_states"
     assert sorted(path.name for path in states.iterdir()) == ["12.state", "8.state"]
+
+
+def test_the_best_network_of_the_validations_is_kept(tmp_path, content, option_file, images, monkeypatch):
+    """By the first metric on the first data set; what the others say does not count."""
+    monkeypatch.chdir(tmp_path)
+    psnrs = {"a": iter([20.0, 25.0, 22.0]), "b": iter([1.0, 2.0, 3.0])}
+    monkeypatch.setattr(
+        "lsm.training.model.measure", lambda options, result, target: next(psnrs[(target[0, 0, 0] and "b") or "a"])
+    )
+    dark, bright = tmp_path / "dark", tmp_path / "bright"
+    for folder, value in ((dark, 0), (bright, 200)):
+        folder.mkdir()
+        write_image(folder / "im.png", np.full((16, 16, 3), value, np.uint8))
+    content["datasets"] |= {
+        "val_1": {"name": "a", "dataroot_gt": str(dark)},
+        "val_2": {"name": "b", "dataroot_gt": str(bright)},
+    }
+    content["val"] = {"val_freq": 4, "metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2}}}
+    launch.train(option_file(content))
+    assert_same_tensors(load(tmp_path, "models/net_g_best.pth"), load(tmp_path, "models/net_g_8.pth"))
+
+
+@pytest.mark.parametrize("type_", ["LSM_light", "LSM"])
+def test_networks_of_official_files_train_and_test_as_they_are(
+    tmp_path, content, option_file, images, monkeypatch, type_
+):
+    monkeypatch.chdir(tmp_path)
+    content["network_g"] = {
+        "type": type_,
+        "upscale": 2,
+        "img_size": 64,
+        "depth": [2],
+        "embed_dim": 32,
+        "num_heads": [4],
+        "mlp_ratio": 1.0,
+        "split_size": [4, 8],
+        "num_tokens": 8,
+        "resi_connection": "1conv",
+        "img_range": 1.0,
+        "rmin": 0.9,
+        "rmax": 0.99,
+        "max_phase": 6.283,
+    }
+    content["train"]["total_iter"] = 2
+    launch.train(option_file(content))
+    test = {key: content[key] for key in ("name", "scale", "num_gpu", "network_g")}
+    test["datasets"] = {"test": {"name": "HR", "dataroot_gt": str(images)}}
+    test["path"] = {"pretrain_network_g": str(tmp_path / "experiments/small/models/net_g_latest.pth")}
+    test["val"] = {"metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}}}
+    assert launch.test(option_file(test, "test.yml"))["HR"]["psnr"] > 0
 
 
 def test_run_keeps_options_that_can_be_given_again(trained, content):
