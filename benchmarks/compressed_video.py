@@ -56,7 +56,7 @@ def main(
     shots = [pan(read_rgb(path), scale) for path in sorted(images.iterdir())[::every]]
     rows: list[Row] = []
     for crf in map(int, crfs.split(",")):
-        values: dict[str, list[float]] = {"bicubic": []} | {name: [] for name in upscalers}
+        values: dict[str, list[float]] = {name: [] for name in ("bicubic", *upscalers)}
         for shot in shots:
             decoded = code([imresize(frame, 1 / scale) for frame in shot], crf)
             for number in MEASURED:
