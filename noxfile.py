@@ -1,8 +1,8 @@
 """The suite on every supported Python, with the oldest and the newest versions of what it needs.
 
-`nox` runs all; `nox -s "tests-3.10(lowest-direct)"` one; what follows `--` goes to pytest. Interpreters are found as
-`python3.10` and so on. The versions are chosen by uv's resolver: `lowest-direct` takes the lower bounds of
-pyproject.toml as they stand. An environment is a few GB, most of it torch.
+`nox` runs all; `nox -s "tests-3.10(lowest-direct)"` one; `nox -s slow` what the suite leaves out; what follows `--`
+goes to pytest. Interpreters are found as `python3.10` and so on. The versions are chosen by uv's resolver:
+`lowest-direct` takes the lower bounds of pyproject.toml as they stand. An environment is a few GB, most of it torch.
 """
 
 from __future__ import annotations
@@ -43,3 +43,10 @@ def smallest(session: nox.Session, resolution: str) -> None:
     _install(session, resolution)
     session.install("pytest>=8", "hypothesis>=6.100")
     session.run("pytest", "-q", *(session.posargs or ("tests/scan", "tests/arch", "tests/weights", "tests/inference")))
+
+
+@nox.session(python=PYTHONS[-2])
+def slow(session: nox.Session) -> None:
+    """Run the tests marked slow, of each of which the suite has a quicker one."""
+    _install(session, RESOLUTIONS[-1], "dev")
+    session.run("pytest", "-q", "-m", "slow", *session.posargs)

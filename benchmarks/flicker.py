@@ -1,6 +1,7 @@
 """How steady an upscaled video is: frame-to-frame change that the scene itself does not have, against bicubic.
 
     python benchmarks/flicker.py --models tiny-x2 tiny-x4 --json flicker.json
+    python benchmarks/flicker.py --models fast-x4 --steady
 
 Shots are made here. The scene is an image far larger than the frames; each frame is a view of it, reduced by MATLAB's
 bicubic, with sensor noise of its own (σ in steps of 255) and in `static-h264` and `pan-h264` after H.264 (crf 28).
@@ -8,7 +9,8 @@ bicubic, with sensor noise of its own (σ in steps of 255) and in `static-h264` 
 small frames; each larger frame is moved back by that many pixels, exactly, before it is compared.
 
 Flicker is the root mean square of the difference of neighbouring frames so aligned, luma in steps of 255, away from the
-edges. The shots' true large frames have none. `ratio` is the network's over bicubic's.
+edges; the shots' true large frames have none. `ratio` is the network's over bicubic's. `--steady` measures frames as
+`lsm upscale-video --steady` blends them too, and the PSNR of all to the true large frames, luma, without the edges.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import torch
 
 from lsm import Upscaler, load_model
 from lsm.image.resize import imresize
+from lsm.metrics import psnr
+from lsm.video.steady import Steadier
 
 SIDE = 96  # of the small frames
 EDGE = 16  # pixels of the larger frames that are not compared, besides the shift
@@ -60,6 +64,12 @@ def shot(scale: int, frames: int, step: int, noise: float, seed: int = 0) -> lis
     return small
 
 
+def truth(scale: int, frames: int, step: int, seed: int = 0) -> list[np.ndarray]:
+    """Return the large frames that those of `shot` were made of."""
+    large, side = scene(SIDE * scale + frames * step, seed), SIDE * scale
+    return [large[step * n : step * n + side, step * n : step * n + side] for n in range(frames)]
+
+
 def coded(frames: list[np.ndarray], crf: int) -> list[np.ndarray]:
     """Send frames through H.264."""
     import av
@@ -89,6 +99,11 @@ def flicker(frames: list[np.ndarray], step: int) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
+def mean_psnr(frames: list[np.ndarray], true: list[np.ndarray]) -> float:
+    """Return the mean PSNR of frames in decibels, luma, away from the edges."""
+    return float(np.mean([psnr(one, other, EDGE) for one, other in zip(frames, true, strict=True)]))
+
+
 def shots(scale: int, frames: int) -> Iterator[tuple[str, list[np.ndarray], int]]:
     """Yield the name, the small frames and the step of each shot."""
     for noise in (0.0, 2.0, 5.0):
@@ -98,18 +113,29 @@ def shots(scale: int, frames: int) -> Iterator[tuple[str, list[np.ndarray], int]
         yield f"{name}, noise 5, H.264", coded(shot(scale, frames, step, 5.0), 28), step
 
 
-def measure(model: str, frames: int) -> list[dict[str, str | float | None]]:
+def measure(model: str, frames: int, steady: bool = False) -> list[dict[str, str | float | None]]:
     """Return a row a shot."""
     upscaler = Upscaler(load_model(model), device="cpu")
     scale = int(upscaler.scale)
     rows: list[dict[str, str | float | None]] = []
     for name, small, step in shots(scale, frames):
-        ours = flicker([np.asarray(upscaler(frame)) for frame in small], step)
+        large = [np.asarray(upscaler(frame)) for frame in small]
+        ours = flicker(large, step)
         bicubic = flicker([np.asarray(imresize(frame, scale)) for frame in small], step)
         given = flicker([frame.repeat(scale, 0).repeat(scale, 1) for frame in small], 0) if step == 0 else None
         ratio = ours / bicubic if bicubic else None
         rows.append({"model": model, "shot": name, "input": given, "bicubic": bicubic, "network": ours, "ratio": ratio})
         print(f"{model:12} {name:24} bicubic {bicubic:6.2f}  network {ours:6.2f}  ratio {ratio or 1:.2f}", flush=True)
+        if steady:
+            steadier, true = Steadier(), truth(scale, frames, step)
+            blended = [steadier(*pair) for pair in zip(small, large, strict=True)]
+            values = {
+                "steady": flicker(blended, step),
+                "psnr": mean_psnr(large, true),
+                "psnr steady": mean_psnr(blended, true),
+            }
+            rows[-1].update(values)
+            print(f"{'':37} " + "  ".join(f"{name} {value:.2f}" for name, value in values.items()), flush=True)
     return rows
 
 
@@ -119,10 +145,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["tiny-x2", "tiny-x4"])
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steady", action="store_true", help="measure the blended frames too, and PSNR")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rows = [row for model in options.models for row in measure(model, options.frames)]
+    rows = [row for model in options.models for row in measure(model, options.frames, options.steady)]
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 

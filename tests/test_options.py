@@ -240,13 +240,13 @@ def read(tmp_path, content):
             "datasets.train: give either batch_size (global) or batch_size_per_gpu",
         ),
         ("datasets:trian={}", "datasets: Unknown dataset 'trian'. Did you mean 'train'?"),
-        ("datasets:val:type=SingleImageDataset", "datasets.val: SingleImageDataset needs dataroot_lq"),
+        ("datasets:val:type=SingleImageDataset", "datasets.val: SingleImages needs dataroot_lq"),
         ("datasets:train=null", "datasets.train: Field required"),
         ("network_g:variant=lite", "network_g: Unknown variant of LSM 'lite'. Did you mean 'light'?"),
         ("network_g:embed_dims=60", "network_g: Unknown option of LSM 'embed_dims'. Did you mean 'embed_dim'?"),
         ("network_g:embed_dim=wide", "network_g: Option embed_dim of LSM must be of type int, not 'wide'."),
         ("network_g:upscale=4", "network_g.upscale: 4 is not the file's scale, 2"),
-        ("network_g:type=SwinIR", "network_g.type: Unknown network 'SwinIR'. Known: LSM."),
+        ("network_g:type=HAT", "network_g.type: 'HAT' is no network of this package, which trains LSM; to keep"),
         ("scale=5", "scale: Input should be 1, 2, 3, 4 or 8 (got 5)"),
         ("num_gpu=some", "num_gpu: "),
         ("train:optim_g:lr=0", "train.optim_g.lr: Input should be greater than 0"),
@@ -256,7 +256,7 @@ def read(tmp_path, content):
         ("val:metrics:psnr={type: calculate_psnr}", "val.metrics.psnr.crop_border: Field required"),
         ("use_amp=true bfloat16=false", "mixed precision is bfloat16 here"),
         ("logger:wandb:project=x", "wandb.project needs use_tb_logger"),
-        ("model_type=SRModel", "model_type: Unknown value 'SRModel'. Did you mean 'LSMModel'?"),
+        ("model_type=LSMModle", "model_type: 'LSMModle' is no model that is known here; LSMModel trains one network"),
     ],
 )
 def test_mistakes_are_one_clear_line(read, forced, message):
@@ -349,8 +349,12 @@ def test_forced_values_and_keys_are_never_run(read, tmp_path, monkeypatch, value
 
 def test_force_sets_nested_keys_and_makes_sections():
     options = {"train": {"optim_g": {"lr": 1}}}
-    force(options, ["train:optim_g:lr=3e-4", "val:metrics:psnr={crop_border: 4}", "name= x=y ", "list=[1, 2.5, yes]"])
+    entries = ["train:optim_g:lr=3e-4", "val:metrics:psnr={crop_border: 4}", "name= x=y ", "list=[1, 2.5, yes]"]
+    force(options, [*entries, "tmpl={}x4", "sets:tmpl={}_LRBI_x4", "empty={}"])
     assert options == {
+        "tmpl": "{}x4",
+        "sets": {"tmpl": "{}_LRBI_x4"},
+        "empty": {},
         "train": {"optim_g": {"lr": 3e-4}},
         "val": {"metrics": {"psnr": {"crop_border": 4}}},
         "name": "x=y",

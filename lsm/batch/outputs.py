@@ -23,7 +23,7 @@ class OutputOptions:
         height: Likewise.
         fit: Of a width and a height: "fit" takes the largest image within both, "fill" the smallest that covers both,
             cut to them at its sides.
-        max_side: Pixels of the longer side at most.
+        max_side: Pixels of the longer side at most; a size to fill becomes smaller in proportion.
         quality: Of JPEG and WebP, 1 to 100; the input's own by default.
         subsampling: Of a JPEG's chroma, "4:4:4", "4:2:2" or "4:2:0"; the input's own by default.
         dpi: "keep" the resolution, or "scale" it with the image, so that its size on paper stays.
@@ -52,6 +52,8 @@ class OutputOptions:
         for kind, value, known in (("fit", self.fit, Fit), ("dpi", self.dpi, Dpi), ("pages", self.pages, Pages)):
             if value not in get_args(known):
                 raise OptionError(unknown_name(f"value of `{kind}`", value, get_args(known)))
+        if self.fit == "fill" and not (self.width and self.height):
+            raise OptionError("`fit` fill needs a width and a height to fill.")
         if self.quality == 0:
             raise OptionError("Quality 0 is out of range: 1 to 100.")
         try:
@@ -61,13 +63,10 @@ class OutputOptions:
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the output for an upscaler's result of H×W."""
-        tall, wide = self._covering(height, width)
-        if self.width and self.height and self.fit == "fill":
-            return min(tall, self.height), min(wide, self.width)  # less where `max_side` is less
-        return tall, wide
+        return self._box or self._covering(height, width)
 
     def apply(self, result: ImageData, source: ImageData) -> ImageData:
-        """Bring an upscaler's result to what is asked for.
+        """Convert an upscaler's result to what is asked for.
 
         Args:
             result: The upscaled image.
@@ -85,13 +84,21 @@ class OutputOptions:
             result = result.with_metadata(result.metadata.with_dpi_scaled(factor))
         return result.with_compression(self.quality, self.subsampling)
 
+    @property
+    def _box(self) -> tuple[int, int] | None:
+        """Height and width to be filled, if any; no side longer than `max_side`."""
+        if self.fit != "fill" or not self.height or not self.width:
+            return None
+        factor = min(1.0, self.max_side / max(self.height, self.width)) if self.max_side else 1.0
+        return max(1, round(self.height * factor)), max(1, round(self.width * factor))
+
     def _covering(self, height: int, width: int) -> tuple[int, int]:
         """Return the size before anything is cut off."""
+        if self._box:
+            factor = max(self._box[0] / height, self._box[1] / width)
+            return max(round(height * factor), self._box[0]), max(round(width * factor), self._box[1])
         factors = [wanted / side for wanted, side in ((self.height, height), (self.width, width)) if wanted]
-        factor = (max if self.fit == "fill" else min)(factors) if factors else 1.0
+        factor = min(factors, default=1.0)
         if self.max_side:
             factor = min(factor, self.max_side / max(height, width))
-        tall, wide = max(1, round(height * factor)), max(1, round(width * factor))
-        if self.fit == "fill" and self.height and self.width and not self.max_side:
-            return max(tall, self.height), max(wide, self.width)
-        return tall, wide
+        return max(1, round(height * factor)), max(1, round(width * factor))

@@ -130,18 +130,26 @@ def plan(
 
 
 def count_others(inputs: Sequence[str], output: AnyPath) -> Counter[str]:
-    """Count the files in folders given as inputs that are no images by their names, by their endings.
+    """Count the files in folders, patterns and stores that are no images by their names, by their endings.
 
     Args:
         inputs: See `plan`.
         output: The folder of the outputs, which is passed over.
     """
-    others: Counter[str] = Counter()
-    for path in map(any_path, inputs):
-        if isinstance(path, Path) and path.is_dir():
-            files = _files_below(path, output)
-            others.update(file.suffix.lower() or "no ending" for file in files if not is_image_name(file))
-    return others
+    others: dict[str, str] = {}
+    for name in inputs:
+        path = any_path(name)
+        files: Sequence[AnyPath]
+        if isinstance(path, RemotePath):
+            files = [file for file, _ in _remote_files(path, output)]
+        elif path.is_dir():
+            files = list(_files_below(path, output))
+        else:
+            files = (
+                [] if path.exists() else [hit for hit in _expand(name) if hit.is_file() and output not in hit.parents]
+            )
+        others.update({_key(file): file.suffix.lower() or "no ending" for file in files if not is_image_name(file)})
+    return Counter(others.values())
 
 
 def _check_output(naming: Naming) -> AnyPath:
@@ -196,24 +204,28 @@ def _files_below(folder: Path, output: AnyPath) -> Iterable[Path]:
 
 
 def _remote_images(path: RemotePath, output: AnyPath) -> list[tuple[AnyPath, Path]]:
-    """Find the image of a URL, or those below it, past hidden names and the output folder, if that lies inside."""
+    """Find the image of a URL, or those below it; see `_remote_files`."""
     try:
         if path.is_file():
             return [(path, Path(path.name))]
-        files = [(file, Path(file.url.removeprefix(f"{path}/"))) for file in path.files()]
+        hits: list[tuple[AnyPath, Path]] = [
+            (file, place) for file, place in _remote_files(path, output) if is_image_name(place)
+        ]
     except OSError as error:
         raise InputError(f"{printable(path)}: cannot be searched: {error.strerror or error}.") from error
-    own = f"{output}/" if _key(output) != _key(path) else None
-    hits: list[tuple[AnyPath, Path]] = [
-        (file, place)
-        for file, place in files
-        if is_image_name(place)
-        and not any(part.startswith(".") for part in place.parts)
-        and not (own and file.url.startswith(own))
-    ]
     if not hits:
         raise InputError(f"{printable(path)}: no {READABLE} images there.")
     return hits
+
+
+def _remote_files(path: RemotePath, output: AnyPath) -> Iterable[tuple[RemotePath, Path]]:
+    """List the files below a URL, past hidden names and the output folder, if that lies inside."""
+    own = f"{output}/" if _key(output) != _key(path) else None
+    for file in path.files():
+        place = Path(file.url.removeprefix(f"{path}/"))
+        hidden = any(part.startswith(".") for part in place.parts)
+        if not hidden and not (own and file.url.startswith(own)):
+            yield file, place
 
 
 def _done(jobs: Sequence[Job], output: AnyPath) -> list[Job]:
@@ -224,6 +236,11 @@ def _done(jobs: Sequence[Job], output: AnyPath) -> list[Job]:
     return [job for job in jobs if job.target in there]
 
 
+def _expand(pattern: str) -> list[Path]:
+    """Return what a glob pattern matches."""
+    return [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (Path.glob's ** varies)
+
+
 def _matches(pattern: str, output: AnyPath) -> list[tuple[Path, Path]]:
     """Expand a glob pattern; places are relative to its part before the first wildcard."""
     fixed = []
@@ -232,8 +249,7 @@ def _matches(pattern: str, output: AnyPath) -> list[tuple[Path, Path]]:
             break
         fixed.append(part)
     root = Path(*fixed)
-    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (Path.glob's ** varies)
-    inside = [path for path in paths if path.is_file() and is_image_name(path)]
+    inside = [path for path in _expand(pattern) if path.is_file() and is_image_name(path)]
     hits = [(path, path.relative_to(root)) for path in inside if output not in path.parents]
     if not hits:
         raise InputError(f"{printable(pattern)}: no image matches this pattern.")
@@ -256,7 +272,7 @@ def _check_collisions(jobs: list[Job], overwrite: bool) -> None:
         twin = folded.setdefault(key.casefold(), job)
         if twin is not job and key not in targets:
             both = f"{printable(twin.target)} and {printable(job.target)}"
-            log.warning("%s differ only by case; where the file system ignores it, the second is not written.", both)
+            log.warning("%s differ only by case; on a file system that ignores it, one of them is lost.", both)
         if key in targets:
             both = f"{printable(targets[key].source)} and {printable(job.source)}"
             raise OptionError(f"{both} would both be written to {printable(job.target)}; upscale them separately.")

@@ -17,14 +17,14 @@ from typing import Any
 import torch
 
 from lsm.batch.plan import Job
-from lsm.batch.ray_worker import AttemptCounter, JobSpec, Weights, Worker, build_upscaler
+from lsm.batch.ray_worker import AttemptCounter, JobSpec, Outcome, Weights, Worker, build_upscaler
 from lsm.batch.run import Callbacks, Summary
 from lsm.errors import CheckpointError, LSMError, OptionError, needs_extra, one_line
 from lsm.files import passing_name
 from lsm.image.io import printable
 from lsm.inference.options import UpscaleOptions
 from lsm.inference.provenance import describe
-from lsm.weights.resolve import Source
+from lsm.weights.resolve import Source, embedded_path
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def connect(address: str) -> Iterator[None]:
         starting: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         try:
             ray.init(address=address, logging_level=logging.ERROR, **starting)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # of any kind: a node that does not start in time is a plain one
             raise OptionError(
                 f"`ray` {address}: no Ray cluster answers ({one_line(error)}). `ray start --head` starts one; "
                 "`ray` local is one for this run, on this machine alone."
@@ -95,11 +95,8 @@ class Cluster:
         if not self.size:
             wanted = "a GPU" if "num_gpus" in self.needs else f"{self.threads} processors (see `ray_cpus`)"
             raise OptionError(f"No machine of the cluster has {wanted} for an upscaler.")
-        file = source.fetch()
-        try:
-            self.weights = Weights(file.name, file.read_bytes(), task)
-        except OSError as error:
-            raise CheckpointError(f"{printable(file)}: cannot be read: {error.strerror or error}.") from error
+        self.weights = _weights(source.fetch(), task)
+        self.photo = _weights(embedded_path(source.photo), task) if source.photo else None
         self.settings, self._tile = self._try_out()
 
     def _try_out(self) -> tuple[str, int]:
@@ -113,7 +110,7 @@ class Cluster:
 
         task = ray.remote(**self.needs)(try_out)
         try:
-            return ray.get(task.remote(self.source.name, self.weights, self.options, self.threads))
+            return ray.get(task.remote(self.source.label, self.weights, self.options, self.threads))
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, LSMError):
                 raise error.cause from error
@@ -149,17 +146,21 @@ class Cluster:
         local = any(isinstance(path, Path) for job in jobs for path in (job.source, job.target))
         folder = str(Path.cwd()) if local else None
         with _token(jobs) as token:
-            spec = JobSpec(jobs, self.options, self.weights, self._tile, note, max_pixels, folder, token, self.threads)
+            spec = JobSpec(
+                jobs, self.options, self.weights, self.photo, self._tile, note, max_pixels, folder, token, self.threads
+            )
             try:
                 for row in self._rows(spec):
-                    if row["fatal"]:
-                        raise CheckpointError(row["text"])
-                    _note(summary, callbacks, missing.pop(row["index"]), row["text"], row["good"])
+                    outcome = Outcome(row["kind"], row["text"], row["animated"])
+                    if outcome.kind == "fatal":
+                        raise CheckpointError(outcome.text)
+                    _note(summary, callbacks, missing.pop(row["index"]), outcome)
             except KeyboardInterrupt:
                 summary.interrupted = True
                 return summary
         for job in missing.values():
-            _note(summary, callbacks, job, f"{printable(job.source)}: its worker failed; Ray's logs say why.", False)
+            reason = f"{printable(job.source)}: its worker failed; Ray's logs say why."
+            _note(summary, callbacks, job, Outcome("failed", reason))
         return summary
 
     def _rows(self, spec: JobSpec) -> Iterator[dict[str, Any]]:
@@ -189,13 +190,23 @@ class Cluster:
             ).iter_rows()
 
 
-def _note(summary: Summary, callbacks: Callbacks, job: Job, text: str, good: bool) -> None:
+def _note(summary: Summary, callbacks: Callbacks, job: Job, outcome: Outcome) -> None:
     """Enter a finished job in the summary, and call back."""
-    if good:
-        summary.done.append(job)
+    if outcome.kind == "failed":
+        summary.failed.append((job, outcome.text))
     else:
-        summary.failed.append((job, text))
-    callbacks.finished(job, text, good)
+        (summary.done if outcome.kind == "done" else summary.skipped).append(job)
+    if outcome.animated:
+        summary.animated.append(job)
+    callbacks.finished(job, outcome.text, outcome.kind != "failed")
+
+
+def _weights(file: Path, task: str | None) -> Weights:
+    """Read a file of weights."""
+    try:
+        return Weights(file.name, file.read_bytes(), task)
+    except OSError as error:
+        raise CheckpointError(f"{printable(file)}: cannot be read: {error.strerror or error}.") from error
 
 
 def _fitting(has: dict[str, float], needs: dict[str, int]) -> int:

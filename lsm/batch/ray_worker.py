@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from lsm.batch.plan import Job
 from lsm.batch.run import Callbacks, upscale_files
@@ -22,6 +23,8 @@ from lsm.image.remote import exists
 from lsm.inference.networks import open_network
 from lsm.inference.options import UpscaleOptions
 from lsm.inference.upscaler import Upscaler
+
+Kind = Literal["done", "skipped", "failed", "fatal"]
 
 ATTEMPTS = 3
 """How often an image is begun, if its worker is killed each time."""
@@ -50,6 +53,7 @@ class JobSpec:
         jobs: All jobs; a row of the data set is the index of one.
         options: Of the upscaler.
         weights: Of the network.
+        photo: Of the network for compressed or noisy images, where each image chooses.
         tile: Largest tile, which one worker has chosen for all.
         note: See `upscale_files`.
         max_pixels: See `upscale_files`.
@@ -61,12 +65,28 @@ class JobSpec:
     jobs: Sequence[Job]
     options: UpscaleOptions
     weights: Weights
+    photo: Weights | None
     tile: int
     note: str
     max_pixels: int
     folder: str | None
     token: Path | None
     threads: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        kind: "done"; "skipped", as another run has made its output; "failed"; or "fatal", which ends the whole run.
+        text: A line that says what was written, or why not.
+        animated: Whether one frame of several was upscaled.
+    """
+
+    kind: Kind
+    text: str
+    animated: bool = False
 
 
 class AttemptCounter:
@@ -96,44 +116,53 @@ class Worker:
         try:
             self.spec: JobSpec = ray.get(attempts.spec.remote())
             torch.set_num_threads(self.spec.threads)
-            self.upscaler = build_upscaler(self.spec.weights, self.spec.options)
+            self.upscaler = build_upscaler(self.spec.weights, self.spec.options, self.spec.photo)
             self.upscaler.max_tile = self.spec.tile
             self.problem = _go_to(self.spec.folder, self.spec.token)
         except Exception as error:  # Ray would begin anew for ever, and nobody would hear why
             self.problem = f"no upscaler on {socket.gethostname()}: {type(error).__name__}: {error}"
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Do the job of a row and return what became of it; `fatal` ends the whole run."""
+        """Do the job of a row and return what became of it: the index and an `Outcome`'s values."""
+        outcome = self._do(row["index"])
+        return {"index": row["index"], **dataclasses.asdict(outcome)}
+
+    def _do(self, index: int) -> Outcome:
         import ray
 
-        job = self.spec.jobs[row["index"]]
-        answer = {"index": row["index"], "good": False, "fatal": False, "text": f"{printable(job.source)}: "}
+        job = self.spec.jobs[index]
         if self.problem:
-            return answer | {"text": answer["text"] + self.problem}
-        if ray.get(self.attempts.begin.remote(row["index"])) > ATTEMPTS:
+            return Outcome("failed", f"{printable(job.source)}: {self.problem}")
+        if ray.get(self.attempts.begin.remote(index)) > ATTEMPTS:
             reason = f"its worker was killed {ATTEMPTS} times, perhaps for memory; try a smaller `tile`."
-            return answer | {"text": answer["text"] + reason}
+            return Outcome("failed", f"{printable(job.source)}: {reason}")
         try:
-            good, text = perform(job, self.upscaler, self.spec.note, self.spec.max_pixels)
+            return perform(job, self.upscaler, self.spec.note, self.spec.max_pixels)
         except CheckpointError as error:
-            return answer | {"text": str(error), "fatal": True}
-        return answer | {"good": good, "text": text}
+            return Outcome("fatal", str(error))
 
 
-def build_upscaler(weights: Weights, options: UpscaleOptions) -> Upscaler:
-    """Make an upscaler of weights that came over the network.
+def build_upscaler(weights: Weights, options: UpscaleOptions, photo: Weights | None = None) -> Upscaler:
+    """Make an upscaler of weights that came over the network; `photo` as in `JobSpec`.
 
     Raises:
         CheckpointError: If the weights cannot be read.
         OptionError: On a wrong option, or if the network is for another task.
     """
+    upscaler = Upscaler(_network(weights), options)
+    upscaler.photo = None if photo is None else _network(photo)
+    return upscaler
+
+
+def _network(weights: Weights) -> nn.Module:
+    """Load a network from weights in memory."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, weights.file)
         file.write_bytes(weights.content)
-        return Upscaler(open_network(file, weights.task), options)
+        return open_network(file, weights.task)
 
 
-def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[bool, str]:
+def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> Outcome:
     """Do one job, perhaps again.
 
     A worker may have been killed after it wrote the output and before it said so. Then what is there is, byte for byte,
@@ -146,24 +175,30 @@ def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[b
         max_pixels: See `upscale_files`.
 
     Returns:
-        Whether the output is there, and a line that says so, or why not.
+        What became of it.
 
     Raises:
         CheckpointError: If the weights are damaged.
     """
-    said: list[tuple[bool, str]] = []
-    callbacks = Callbacks(finished=lambda job, text, good: said.append((good, text)))
+
+    def upscale(job: Job) -> Outcome:
+        said: list[str] = []
+        callbacks = Callbacks(finished=lambda job, text, good: said.append(text))
+        summary = upscale_files([job], upscaler, note=note, max_pixels=max_pixels, callbacks=callbacks)
+        kind: Kind = "done" if summary.done else "skipped" if summary.skipped else "failed"
+        return Outcome(kind, said[0], bool(summary.animated))
+
     if job.replace or not exists(job.target):
-        upscale_files([job], upscaler, note=note, max_pixels=max_pixels, callbacks=callbacks)
-        return said[0]
+        return upscale(job)
     with tempfile.TemporaryDirectory() as folder:
         again = dataclasses.replace(job, target=Path(folder, job.target.name))
-        upscale_files([again], upscaler, note=note, max_pixels=max_pixels, callbacks=callbacks)
-        if not said[0][0]:
-            return said[0]
+        outcome = upscale(again)
+        if outcome.kind != "done":
+            return outcome
         if again.target.read_bytes() == job.target.read_bytes():
-            return True, f"{printable(job.target)}  written before its worker was killed"
-    return False, f"{printable(job.target)}: exists by now; another run has made it."
+            text = f"{printable(job.target)}  written before its worker was killed"
+            return dataclasses.replace(outcome, text=text)
+    return upscale(job)  # which says that another run has made it, and fails or is skipped
 
 
 def _go_to(folder: str | None, token: Path | None) -> str | None:

@@ -6,6 +6,8 @@ three are in memory. Each image is computed by itself: in a batch its last bits 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import time
@@ -17,12 +19,14 @@ from pathlib import Path
 
 from lsm.batch.plan import Job
 from lsm.errors import CheckpointError, InputError, LSMError, one_line
+from lsm.files import passing_name
 from lsm.image.encode import check_fits
 from lsm.image.formats import TIFF, format_of
 from lsm.image.io import MAX_PIXELS, OutputExistsError, printable, read_image, read_pages, write_image, write_pages
 from lsm.image.pixels import ImageData
-from lsm.image.remote import exists
+from lsm.image.remote import AnyPath, exists
 from lsm.inference.choose import Choice
+from lsm.inference.options import LARGEST_SCALE
 from lsm.inference.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -134,7 +138,7 @@ class _Run:
         if not job.replace and exists(job.target):
             raise OutputExistsError(f"{printable(job.target)}: exists by now; another run has made it.")
         if isinstance(job.target, Path) and len(os.fsencode(job.target.name)) > LONGEST_NAME:
-            raise InputError(f"{printable(job.target)}: cannot be written: its name is too long.")
+            raise _too_long(job.target)
         if job.output.pages == "all":
             images = list(read_pages(job.source, self.max_pixels))
         else:
@@ -145,6 +149,7 @@ class _Run:
                 raise InputError(f"{form.name} holds one page, not {len(images)}; use `ext` tif.")
             for image in images:
                 size = job.output.size(*self.upscaler.output_size(*image.pixels.shape[:2]))
+                _check_factor(size, image)
                 check_fits(form, *size, image.has_alpha and self.upscaler.options.alpha != "drop")
         except InputError as error:
             raise InputError(f"{printable(job.source)}: {error}") from error
@@ -152,6 +157,7 @@ class _Run:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{printable(job.target.parent)}: cannot be made: {error.strerror or error}.") from error
+        _check_path(job.target)
         return images
 
     def upscale(self, job: Job, reading: Future[list[ImageData]], writer: ThreadPoolExecutor) -> None:
@@ -225,6 +231,33 @@ class _Run:
         reason = _reason(error, job)
         self.summary.failed.append((job, reason))
         self.callbacks.finished(job, reason, False)
+
+
+def _too_long(target: AnyPath) -> InputError:
+    """Return the error of a name that no file can have."""
+    return InputError(f"{printable(target)}: cannot be written: its name is too long.")
+
+
+def _check_path(target: AnyPath) -> None:
+    """Refuse a name in a folder that is there if the file system, whose limits differ, finds it too long."""
+    if not isinstance(target, Path):
+        return
+    try:
+        for path in (target, target.with_name(passing_name("part"))):  # the latter while it is written
+            with contextlib.suppress(FileNotFoundError):
+                path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _too_long(target) from error
+
+
+def _check_factor(size: tuple[int, int], image: ImageData) -> None:
+    """Refuse an output, (H, W), that is larger than its input by more than any scale may be."""
+    height, width = image.pixels.shape[:2]
+    if max(size[0] / height, size[1] / width) > LARGEST_SCALE:
+        raise InputError(
+            f"{width}×{height} would become {size[1]}×{size[0]}, which is more than {LARGEST_SCALE} times as large."
+        )
 
 
 def _reason(error: Exception, job: Job) -> str:

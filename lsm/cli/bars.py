@@ -25,6 +25,8 @@ def progress_bars(title: str = "{task.description}", count: ProgressColumn | Non
     from rich import progress
     from rich.console import Console
 
+    # Of a pace over rich's 30 seconds nothing would be known where a tile takes longer: the time would never be said.
+    pace = {"speed_estimate_period": float("inf")}
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (
         progress.TextColumn(title),
@@ -34,7 +36,8 @@ def progress_bars(title: str = "{task.description}", count: ProgressColumn | Non
         progress.TextColumn("left"),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+    shown = {"disable": not console.is_terminal, "transient": True}
+    with progress.Progress(*columns, console=console, **shown, **pace) as bars:
         yield bars
 
 

@@ -46,10 +46,11 @@ def run_over_files(
     with pipe(names, naming) as piped:
         kept = {"skip_existing": batch.skip_existing, "overwrite": batch.overwrite}
         jobs, left_out = plan(piped.names, piped.naming, **kept, output=batch.output)
+        piped.check(len(jobs))
+        others = count_others(piped.names, piped.naming.output)
         run = _run if batch.ray is None else _run_on_ray
         summary = run(jobs, source, task, options, batch, piped.hide)
         piped.write(summary.done)
-        others = count_others(piped.names, piped.naming.output)
         _print_summary(summary, len(jobs), len(left_out), others, task, piped.hide)
     raise typer.Exit(summary.exit_code)
 
@@ -79,8 +80,6 @@ def _run_on_ray(
     from lsm.inference.provenance import processing_note
 
     assert batch.ray is not None
-    if source.photo:
-        raise OptionError(f"On a cluster images do not choose: name `model` {source.name} or {source.photo}.")
     with ray_cluster.connect(batch.ray):
         cluster = ray_cluster.Cluster(source, options, task, batch.ray_cpus)
         with _progress(jobs, cluster.settings, hide) as callbacks:

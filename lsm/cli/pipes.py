@@ -17,6 +17,7 @@ from lsm.errors import InputError, OptionError
 if TYPE_CHECKING:
     from lsm.batch.plan import Job, Naming
 
+_ONE_ALONE = "`-`, the standard input or output, is for one image alone."
 _ENDINGS = {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2", "HEIF": "heic"}
 
 
@@ -36,9 +37,23 @@ class Piped:
     folder: Path | None = None
     to_stdout: bool = False
 
+    def check(self, jobs: int) -> None:
+        """Refuse several images for the standard output, which readers would take for one damaged image.
+
+        Args:
+            jobs: How many images were found.
+
+        Raises:
+            OptionError: If they are several.
+        """
+        if self.to_stdout and jobs > 1:
+            raise OptionError(_ONE_ALONE)
+
     def hide(self, text: str) -> str:
         """Take the folder of the passing files out of a message."""
-        return text.replace(f"{self.folder}{os.sep}", "") if self.folder else text
+        for folder in (self.naming.output, self.folder) if self.folder else ():
+            text = text.replace(f"{folder}{os.sep}", "")
+        return text
 
     def write(self, done: Sequence[Job]) -> None:
         """Write the output to the standard output, if it goes there."""
@@ -50,7 +65,7 @@ class Piped:
 
 @contextlib.contextmanager
 def pipe(names: Sequence[str], naming: Naming) -> Iterator[Piped]:
-    """Give the standard streams files for the time of a run.
+    """Replace the standard streams by files for the time of a run.
 
     Args:
         names: Inputs; "-" reads an image from the standard input.
@@ -65,14 +80,14 @@ def pipe(names: Sequence[str], naming: Naming) -> Iterator[Piped]:
         yield Piped(names, naming)
         return
     if len(names) > 1:
-        raise OptionError("`-`, the standard input or output, is for one image alone.")
+        raise OptionError(_ONE_ALONE)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if names == ["-"]:
             names = [os.fspath(_stdin_to_file(folder))]
         if to_stdout:
             if Path(names[0]).is_dir():
-                raise OptionError("`-`, the standard output, is for one image alone.")
+                raise OptionError(_ONE_ALONE)
             naming = dataclasses.replace(naming, output=folder / "out")
         yield Piped(names, naming, folder, to_stdout)
 

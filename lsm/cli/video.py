@@ -52,6 +52,10 @@ ResizeToFirst = Annotated[
         "--resize-to-first", "--resize_to_first", help="Resize frames whose size changes in mid-stream to the first's."
     ),
 ]
+Steady = Annotated[
+    bool,
+    typer.Option("--steady", help="Blend what stands still with the frames before: noise flickers less."),
+]
 Restart = Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on after an unfinished run.")]
 Segment = Annotated[
     int, typer.Option("--segment", help="Frames that are lost at most when a run is stopped.", min=1, max=10000)
@@ -70,6 +74,7 @@ def upscale_video(
     pixel_format: PixelFormat = None,
     audio: Audio = "copy",
     resize_to_first: ResizeToFirst = False,
+    steady: Steady = False,
     tile: options.Tile = "auto",
     tile_overlap: options.TileOverlap = 32,
     precision: options.Precision = "fp32",
@@ -103,6 +108,8 @@ def upscale_video(
     if is_sequence(source) and fps is None:
         if output.suffix.lower() in CONTAINERS:
             raise OptionError(f"How many frames a second? {output} needs --fps; a folder as output does not.")
+        if steady:
+            raise OptionError("--steady is for a video as output, for which frames need --fps.")
         upscale(
             list(map(str, find_frames(source))), output=str(output), model=model, scale=scale, suffix="", tile=tile,
             tile_overlap=tile_overlap, precision=precision, fp32=fp32, device=device, ensemble=ensemble,
@@ -123,7 +130,8 @@ def upscale_video(
     with _progress(describe(weights.name, upscaler)) as progress:
         report = convert(
             video, output, upscaler, encoding,
-            audio=audio, overwrite=overwrite, restart=restart, segment=segment, progress=progress,
+            audio=audio, overwrite=overwrite, restart=restart, segment=segment, steady=steady,
+            progress=progress,
         )  # fmt: skip
     _print_report(report, output, time.monotonic() - start)
 

@@ -47,7 +47,9 @@ def decode(data: bytes, max_pixels: int, suffix: str = "") -> ImageData:
     """
     first = next(iter(decode_pages(data, max_pixels, suffix)))
     if first.frames > 1 and kind_of(data, suffix) == "TIFF":
-        raise InputError(f"holds {first.frames} pages; upscale all of them, or save one as a file of its own.")
+        raise InputError(
+            f"holds {first.frames} pages; upscale all of them (`pages` all), or save one as a file of its own."
+        )
     return first
 
 

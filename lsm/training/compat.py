@@ -58,7 +58,9 @@ if importlib.util.find_spec("basicsr") is None:
 _alias_functional_tensor()
 _supply_distutils_version()
 
-from basicsr.data import build_dataset  # noqa: E402  (the shims must come first)
+from basicsr.archs import build_network  # noqa: E402  (the shims must come first)
+from basicsr.data import build_dataset  # noqa: E402
+from basicsr.losses import build_loss  # noqa: E402
 from basicsr.metrics import calculate_metric  # noqa: E402
 from basicsr.models import build_model, lr_scheduler  # noqa: E402
 from basicsr.models.sr_model import SRModel  # noqa: E402
@@ -71,16 +73,22 @@ from basicsr.utils.logger import (  # noqa: E402
 from basicsr.utils.registry import (  # noqa: E402
     ARCH_REGISTRY,
     DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    METRIC_REGISTRY,
     MODEL_REGISTRY,
 )
 
 __all__ = [
     "ARCH_REGISTRY",
     "DATASET_REGISTRY",
+    "LOSS_REGISTRY",
+    "METRIC_REGISTRY",
     "MODEL_REGISTRY",
     "SRModel",
     "build_dataset",
+    "build_loss",
     "build_model",
+    "build_network",
     "calculate_metric",
     "get_root_logger",
     "init_tb_logger",

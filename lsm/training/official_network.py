@@ -1,4 +1,4 @@
-"""The `network_g` of the official option files, put into the keys of this project.
+"""The `network_g` of the official configs, put into the keys of this project.
 
 The official code has two networks, `LSM_light` and `LSM` (LSM-S and LSM), of keyword arguments; here there is one, with
 presets. What the official code computes from such a section is this project's `recurrence: official`.
@@ -28,7 +28,7 @@ def is_official(network: Mapping[str, Any]) -> bool:
 
 
 def from_official(network: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a section `network_g` of the official option files into our keys.
+    """Put a section `network_g` of the official configs into our keys.
 
     Args:
         network: The section, see `is_official`.

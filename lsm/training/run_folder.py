@@ -64,6 +64,9 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
     if state is not None:
         path = checkpoints.network_path(models, state["iter"])
         options["path"] |= {"pretrain_network_g": str(path), "param_key_g": "params", "strict_load_g": True}
+        if options["network_d"] is not None:
+            path = checkpoints.network_path(models, state["iter"], "d")
+            options["path"] |= {"pretrain_network_d": str(path), "strict_load_d": True}
     return state
 
 

@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lsm.errors import OptionError
 from lsm.image.io import printable
 from lsm.image.pixels import ImageData
@@ -22,6 +24,7 @@ from lsm.video.join import Joined, join, rehearse
 from lsm.video.light import light_options
 from lsm.video.segments import Segments, SegmentWriter, read_numbers
 from lsm.video.source import Frame, Source
+from lsm.video.steady import Steadier
 from lsm.weights.identity import file_hash, state_hash
 
 log = logging.getLogger(__name__)
@@ -59,12 +62,14 @@ def upscale_video(
     overwrite: bool = False,
     restart: bool = False,
     segment: int = SEGMENT,
+    steady: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Upscale a video.
 
-    Frames are computed one by one, as images are. What is finished lies in segments in a hidden folder beside the
-    target; the same call goes on there after a run that was stopped, whatever stopped it.
+    Frames are computed one by one, as images are, and only blended afterwards, if at all. What is finished lies in
+    segments in a hidden folder beside the target; the same call goes on there after a run that was stopped, whatever
+    stopped it.
 
     Args:
         source: A `VideoFile` or a `ImageSequence`.
@@ -75,6 +80,7 @@ def upscale_video(
         overwrite: Whether a file of that name may be replaced.
         restart: Whether segments of a run before are deleted instead of used.
         segment: Frames a segment.
+        steady: Whether places that stand still are blended with the frames before, see `lsm.video.steady`.
         progress: Called with frames done and all frames, at the start and after each.
 
     Returns:
@@ -100,6 +106,7 @@ def upscale_video(
         "input": source.identity(),
         "network": _identity(upscaler),
         "encoding": {**asdict(encoding), "shape": asdict(shape), "segment": segment, "audio": audio},
+        "steadiness": steady,
         "chosen": {"tile": upscaler.tile_for(facts.height, facts.width)},
     }
     segments, upscaler = Segments(target), copy.copy(upscaler)
@@ -108,14 +115,17 @@ def upscale_video(
         done = [read_numbers(file).frames for file in segments.files()]
         progress(sum(done), facts.frames)
         writer = SegmentWriter(segments, len(done), segment, encoding, shape, facts)
-        total = _make_segments(source, sum(done), upscaler, writer, progress)
+        steadier = Steadier() if steady else None
+        if steadier and done and sum(done) == len(done) * segment:
+            steadier.resume(segments.read_state(len(done)))
+        total = _make_segments(source, sum(done), _Pixels(upscaler, steadier), writer, progress)
         join(segments.files(), joined, overwrite)
     segments.remove()
     return Report(shape.width, shape.height, total, sum(done))
 
 
 def _lost(joined: Joined) -> list[str]:
-    """Say what frames carry and the encoder or the container does not keep, a line each."""
+    """List what frames carry and the encoder or the container does not keep, a line each."""
     encoding, facts = joined.encoding, joined.facts
     lines = [f"{words} cannot be written, and is lost." for words in facts.unkept]
     if joined.loses_timecode:
@@ -130,8 +140,24 @@ def _lost(joined: Joined) -> list[str]:
     return lines
 
 
+@dataclass(frozen=True)
+class _Pixels:
+    """What makes large pixels of small ones."""
+
+    upscaler: Upscaler
+    steadier: Steadier | None
+
+    def __call__(self, small: np.ndarray) -> np.ndarray:
+        large = self.upscaler.upscale_image(ImageData(small)).pixels
+        return self.steadier(small, large) if self.steadier else large
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what the next frame depends on."""
+        return self.steadier.arrays() if self.steadier else {}
+
+
 def _make_segments(
-    source: Source, first: int, upscaler: Upscaler, writer: SegmentWriter, progress: Callable[[int, int], None]
+    source: Source, first: int, upscale: _Pixels, writer: SegmentWriter, progress: Callable[[int, int], None]
 ) -> int:
     """Upscale all frames from number `first`; a few are in memory at a time. Return the number of all frames."""
     count, channels = first, 4 if writer.keeps_alpha else 3
@@ -139,8 +165,9 @@ def _make_segments(
         writing: deque[Future[None]] = deque()
         try:
             for frame in _ahead(reader, source.frames(first)):
-                pixels = upscaler.upscale_image(ImageData(frame.pixels[..., :channels])).pixels
-                writing.append(coder.submit(writer.add, Frame(pixels, frame.pts, frame.duration)))
+                pixels = upscale(frame.pixels[..., :channels])
+                state = upscale.state() if writer.ends_with(count) else {}
+                writing.append(coder.submit(writer.add, Frame(pixels, frame.pts, frame.duration), state))
                 if len(writing) > _AHEAD:
                     writing.popleft().result()
                 count += 1

@@ -102,6 +102,34 @@ class Segments:
         """Name the file of a segment."""
         return self.folder / f"{number:06d}{_ENDING}"
 
+    def write_state(self, number: int, state: Mapping[str, np.ndarray]) -> None:
+        """Keep what the frames behind the first `number` segments depend on, beside that of one segment before.
+
+        It is written before the last of those segments, and that may be all that a run comes to.
+        """
+        with atomic_file(self._state(number)) as file:
+            file.write(save(dict(state), {"segments": str(number)}))
+
+    def read_state(self, number: int) -> dict[str, np.ndarray]:
+        """Return what `write_state` kept for the frames behind the first `number` segments.
+
+        Raises:
+            CheckpointError: If it is not there.
+        """
+        file = self._state(number)
+        try:
+            with safe_open(file, "numpy") as opened:
+                if opened.metadata()["segments"] == str(number):
+                    return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no dictionary)
+        except (SafetensorError, OSError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{printable(file)} is missing or damaged ({error}); begin anew (restart)."
+            ) from error
+        raise CheckpointError(f"{printable(file)} is of another segment; begin anew (restart).")
+
+    def _state(self, number: int) -> Path:
+        return self.folder / f"state-{number % 2}{_ENDING}"
+
     def remove(self) -> None:
         """Delete everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -200,14 +228,26 @@ class SegmentWriter:
         self._encoder: VideoCodecContext | None = None
         self._packets: list[Packet] = []
         self._frames: list[tuple[int, int]] = []
+        self._state: Mapping[str, np.ndarray] = {}
 
     @property
     def keeps_alpha(self) -> bool:
         """Whether frames are coded with their transparency."""
         return keeps_alpha(self._shape.pixel_format)
 
-    def add(self, frame: Frame) -> None:
-        """Code one frame."""
+    def ends_with(self, number: int) -> bool:
+        """Return whether a frame, counted from 0, is the last of a whole segment."""
+        return (number + 1) % self._length == 0
+
+    def add(self, frame: Frame, state: Mapping[str, np.ndarray] | None = None) -> None:
+        """Code one frame.
+
+        Args:
+            frame: The next one.
+            state: What the frames behind it depend on, if it ends a segment and they depend on anything.
+        """
+        if state:
+            self._state = state
         if self._encoder is None:
             self._encoder = open_encoder(self._encoding, self._shape, self._facts)
         shape = self._shape
@@ -237,7 +277,9 @@ class SegmentWriter:
         else:
             data = b"".join(map(bytes, packets))
         arrays["data"] = np.frombuffer(data, np.uint8)
+        if self._state:
+            self._segments.write_state(self._number + 1, self._state)
         with atomic_file(self._segments.file(self._number)) as file:
             file.write(save(arrays, about))
-        self._encoder, self._packets, self._frames = None, [], []
+        self._encoder, self._packets, self._frames, self._state = None, [], [], {}
         self._number += 1

@@ -1,5 +1,6 @@
 """How outputs are made: exact sizes, quality, resolution, pages, and what is said of them."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from lsm.batch.run import Callbacks, Summary, upscale_files
 from lsm.errors import InputError, OptionError
 from lsm.image.io import read_image, write_image
 from lsm.image.pixels import ImageData
+from lsm.image.remote import any_path
 from lsm.image.resample import resized
 from lsm.inference.upscaler import Upscaler
 
+POSIX = os.name == "posix"
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
 
 
@@ -51,6 +54,8 @@ def run(*jobs: Job) -> tuple[Summary, list[str]]:
         ({"max_side": 20}, (15, 20)),
         ({"max_side": 2000}, (24, 32)),
         ({"width": 400, "max_side": 8}, (6, 8)),
+        ({"width": 30, "height": 40, "fit": "fill", "max_side": 20}, (20, 15)),
+        ({"width": 1, "height": 9999, "fit": "fill", "max_side": 1}, (1, 1)),
     ],
 )
 def test_sizes(options: dict[str, object], size: tuple[int, int]) -> None:
@@ -76,6 +81,7 @@ def test_filling_cuts_both_sides_alike() -> None:
     [
         ({"width": 0}, "`width` must be at least 1"),
         ({"fit": "stretch"}, "fit"),
+        ({"fit": "fill", "width": 9}, "needs a width and a height"),
         ({"quality": 0}, "Quality 0"),
         ({"quality": 101}, "Quality 101"),
         ({"subsampling": "4:1:1"}, "4:1:1"),
@@ -112,7 +118,7 @@ def test_all_pages_are_upscaled_and_one_is_asked_for_otherwise(tmp_path: Path) -
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif", key=number), page.repeat(2, 0).repeat(2, 1))
     assert [reason.split(": ")[1] for _, reason in summary.failed] == [
         "PNG holds one page, not 2; use `ext` tif.",
-        "holds 2 pages; upscale all of them, or save one as a file of its own.",
+        "holds 2 pages; upscale all of them (`pages` all), or save one as a file of its own.",
     ]
 
 
@@ -142,9 +148,21 @@ def test_too_long_names_fail_before_the_work(tmp_path: Path) -> None:
             raise AssertionError("work was begun")
 
     write_image(tmp_path / "a.png", PIXELS)
-    job = Job(tmp_path / "a.png", tmp_path / f"{'x' * 260}.png")
-    (failed,) = upscale_files([job], Upscaler(Never(), device="cpu", tile=0)).failed
-    assert "name is too long" in failed[1]
+    deep = tmp_path
+    while len(str(deep)) < 4000:  # the kernel's limit of a whole path, 4096 bytes, ends within the last name
+        deep /= "y" * min(200, 4070 - len(str(deep)))
+    targets = [tmp_path / f"{'x' * 260}.png", tmp_path / f"{'ü' * 126}.png", *([deep / f"{'z' * 50}.png"] * POSIX)]
+    jobs = [Job(tmp_path / "a.png", target) for target in targets]
+    failed = upscale_files(jobs, Upscaler(Never(), device="cpu", tile=0)).failed
+    assert len(failed) == len(jobs)
+    assert all("too long" in reason for _, reason in failed), failed
+
+
+def test_outputs_larger_than_any_scale_are_refused_before_the_work(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", PIXELS)
+    job = Job(tmp_path / "a.png", tmp_path / "b.png", output=OutputOptions(width=64 * 16 + 1))
+    summary, _ = run(job)
+    assert "more than 64 times as large" in summary.failed[0][1]
 
 
 def test_floats_and_hard_edges_go_through_the_upscaler(tmp_path: Path) -> None:
@@ -164,7 +182,12 @@ def test_others_are_counted_by_ending(tmp_path: Path) -> None:
     for name in ("a.png", "b.txt", "sub/c.TXT", "sub/README", "out/d.txt", ".hidden.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert count_others([str(tmp_path)], tmp_path / "out") == {".txt": 2, "no ending": 1}
+    everything = {".txt": 2, "no ending": 1}
+    assert count_others([str(tmp_path)], tmp_path / "out") == everything
+    assert count_others([str(tmp_path / "**")], tmp_path / "out") == everything
+    assert count_others([str(tmp_path / "b.*"), str(tmp_path)], tmp_path / "out") == everything, "each once"
+    assert count_others([f"file://{tmp_path}"], any_path(f"file://{tmp_path}/out")) == everything
+    assert count_others([str(tmp_path / "b.txt")], tmp_path / "out") == {}, "what is named is tried"
 
 
 def test_one_name_for_the_output(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`lsm upscale --ray` on a Ray of two workers, one of which is killed; the rest without a cluster."""
 
+import dataclasses
 import os
 import secrets
 import signal
@@ -11,15 +12,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from lsm.arch import build_preset
 from lsm.batch.plan import Job
-from lsm.batch.ray_worker import ATTEMPTS, AttemptCounter, JobSpec, Weights, Worker, build_upscaler, perform
+from lsm.batch.ray_cluster import Cluster
+from lsm.batch.ray_worker import (
+    ATTEMPTS,
+    AttemptCounter,
+    JobSpec,
+    Outcome,
+    Weights,
+    Worker,
+    build_upscaler,
+    perform,
+)
 from lsm.batch.run import upscale_files
 from lsm.cli import main
 from lsm.errors import OptionError
-from lsm.image.io import write_image
+from lsm.image.io import read_rgb, write_image
 from lsm.inference.options import UpscaleOptions
-from lsm.weights import embedded_path
+from lsm.inference.upscaler import Upscaler
+from lsm.weights import embedded_path, save_model
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
@@ -111,24 +125,39 @@ def local_worker(monkeypatch: pytest.MonkeyPatch, spec: JobSpec) -> Worker:
 
 def job_spec(jobs: list[Job], **changes: Any) -> JobSpec:
     options: dict[str, Any] = {
-        "options": OPTIONS, "weights": weights(), "tile": 64, "note": "n", "max_pixels": 10**6,
+        "options": OPTIONS, "weights": weights(), "photo": None, "tile": 64, "note": "n", "max_pixels": 10**6,
         "folder": str(Path.cwd()), "token": None, "threads": 1,
     }  # fmt: skip
     return JobSpec(jobs, **(options | changes))
+
+
+def test_each_image_chooses_its_network_on_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build_preset("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, split_size=(4, 8))
+    save_model(network, tmp_path / "other.safetensors")
+    other = Weights("other.safetensors", (tmp_path / "other.safetensors").read_bytes(), "sr")
+    noisy, clean = image(tmp_path / "noisy.png", 24, 24), tmp_path / "clean.png"
+    write_image(clean, np.full((24, 24, 3), 90, np.uint8))
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in (noisy, clean)]
+    worker = local_worker(monkeypatch, job_spec(jobs, photo=other))
+    assert "taken for photo: noise" in worker({"index": 0})["text"]
+    assert "taken for clean" in worker({"index": 1})["text"]
+    for path, model in ((noisy, network), (clean, "tiny-x2")):
+        expected = Upscaler(model, device="cpu", scale=2)(read_rgb(path))
+        np.testing.assert_array_equal(read_rgb(tmp_path / "out" / path.name), expected)
 
 
 def test_a_image_that_kills_its_worker_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png", replace=True)
     worker = local_worker(monkeypatch, job_spec([job]))
     answers = [worker({"index": 0}) for _ in range(ATTEMPTS + 1)]
-    assert [answer["good"] for answer in answers] == [True] * ATTEMPTS + [False]
+    assert [answer["kind"] for answer in answers] == ["done"] * ATTEMPTS + ["failed"]
     assert f"a.png: its worker was killed {ATTEMPTS} times" in answers[-1]["text"]
 
 
 def test_a_worker_that_sees_other_files_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png")
     answer = local_worker(monkeypatch, job_spec([job], token=tmp_path / "none"))({"index": 0})
-    assert not answer["good"]
+    assert answer["kind"] == "failed"
     assert "does not see the folder" in answer["text"]
     answer = local_worker(monkeypatch, job_spec([job], folder=str(tmp_path / "nowhere")))({"index": 0})
     assert "does not see the folder" in answer["text"]
@@ -138,7 +167,7 @@ def test_a_worker_that_sees_other_files_does_nothing(tmp_path: Path, monkeypatch
 def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(image(tmp_path / "a.png"), tmp_path / "b.png")
     answer = local_worker(monkeypatch, job_spec([job], weights=Weights("x.safetensors", b"none")))({"index": 0})
-    assert not answer["good"]
+    assert answer["kind"] == "failed"
     assert "a.png: no upscaler" in answer["text"]
     assert "CheckpointError" in answer["text"]
 
@@ -148,13 +177,36 @@ def test_what_a_killed_worker_wrote_is_told_from_what_others_wrote(tmp_path: Pat
     upscaler = build_upscaler(weights(), OPTIONS)
     assert upscale_files([job], upscaler, note="n").exit_code == 0
     before = job.target.stat().st_mtime_ns
-    assert perform(job, upscaler, "n", 10**6) == (True, f"{job.target}  written before its worker was killed")
+    assert perform(job, upscaler, "n", 10**6) == Outcome("done", f"{job.target}  written before its worker was killed")
     assert job.target.stat().st_mtime_ns == before
     job.target.write_bytes(b"another's")
-    good, text = perform(job, upscaler, "n", 10**6)
-    assert not good
-    assert "another run has made it" in text
+    for skip, kind in ((False, "failed"), (True, "skipped")):
+        outcome = perform(dataclasses.replace(job, skip=skip), upscaler, "n", 10**6)
+        assert outcome.kind == kind
+        assert "another run has made it" in outcome.text
     assert job.target.read_bytes() == b"another's"
+
+
+def test_a_cluster_counts_as_a_run_here_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "b.png").write_bytes(b"another's")
+    jobs = [
+        Job(tmp_path / "a.gif", tmp_path / "out" / "a.png"),
+        Job(image(tmp_path / "c.png"), tmp_path / "b.png", skip=True),
+        Job(tmp_path / "b.png", tmp_path / "out" / "b.png"),
+    ]
+    here = upscale_files(jobs, build_upscaler(weights(), OPTIONS))
+    (tmp_path / "out" / "a.png").unlink()
+    worker = local_worker(monkeypatch, job_spec(jobs))
+    cluster = object.__new__(Cluster)
+    cluster.options, cluster.weights, cluster.photo, cluster.threads, cluster._tile = OPTIONS, weights(), None, 1, 64
+    monkeypatch.setattr(cluster, "_rows", lambda spec: (worker({"index": index}) for index in range(len(spec.jobs))))
+    there = cluster.upscale_files(jobs, note="n", max_pixels=10**6)
+    assert [len(jobs) for jobs in (there.done, there.skipped, there.failed, there.animated)] == [1, 1, 1, 1]
+    assert (there.done, there.skipped, there.failed, there.animated) == (
+        here.done, here.skipped, here.failed, here.animated,
+    )  # fmt: skip
 
 
 def test_an_address_is_told_from_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

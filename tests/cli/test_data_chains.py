@@ -1,4 +1,4 @@
-"""What is downloaded and prepared lies where the option files and the docs look for it."""
+"""What is downloaded and prepared lies where configs and docs look for it."""
 
 from __future__ import annotations
 
