@@ -24,6 +24,7 @@ from lsm.training.compat import (
 )
 from lsm.training.curves import CurveWriter
 from lsm.training.data import find_pairs
+from lsm.training.metrics import load_networks
 from lsm.training.model import DivergenceError
 from lsm.training.own_data import check_sample
 from lsm.training.progress import Progress
@@ -45,6 +46,8 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
     _prepare_teacher(options)
     dataset = _build(options["datasets"]["train"])
     evaluation = evaluation_loaders(options)
+    if evaluation:
+        load_networks(options["val"]["metrics"])
     model = build_model(options)
     start = 0
     if state is not None:
