@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_weights_and_biases_follows_without_a_network(tmp_path, logged, option_f
         offline |= {name: "http://127.0.0.1:9", name.upper(): "http://127.0.0.1:9"}
     process = OwnProcess(launch.train, option_file(logged), folder=tmp_path, environment=offline)
     assert process.wait() == 0, process.output
-    assert "project=sr" in process.output
+    assert re.search(r"Weights & Biases: run \w+ of project sr\.", process.output)
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     (file,) = run.glob("*.wandb")
     content = file.read_bytes()
