@@ -24,6 +24,9 @@ from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.files import atomic_file
 from lsm.weights.pth import load_pth
 
+VALIDATION_SIGNALS = 48
+"""Mixtures of 2 s that each epoch is judged by; the same in every epoch and run of a seed."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -118,7 +121,9 @@ def datasets(options: TrainOptions, first_step: int = 0) -> tuple[Dataset[Pair],
     noise = hold_out(find_audio(options.noise)) if options.noise else ((), ())
     recipes = [Recipe(c, n, options.snr, options.synthetic, options.simple) for c, n in zip(clean, noise, strict=True)]
     mixtures = MixtureDataset(recipes[0], length, options.rate, count, options.seed)
-    validation = MixtureDataset(recipes[1], 2 * options.rate, options.rate, 48, options.seed + 1_000_000)
+    validation = MixtureDataset(
+        recipes[1], 2 * options.rate, options.rate, VALIDATION_SIGNALS, options.seed + 1_000_000
+    )
     return Subset(mixtures, range(first, count)), validation
 
 

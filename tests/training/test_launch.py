@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from small_training import environment, run, script, smooth_image
+from own_process import OwnProcess, run_in_process, torchrun
+from small_training import REPOSITORY, environment, smooth_image
 
 from lsm.arch.base import CONFIG_KEY
 from lsm.cli import main
@@ -46,28 +46,27 @@ def assert_same_tensors(a: object, b: object) -> None:
         assert a == b
 
 
+def train(*arguments: object) -> None:
+    main(["train", *map(str, arguments)])
+
+
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, content, option_file):
     """kill -9 between two checkpoints, resume with another number of workers: the same losses, weights and moments."""
     file = option_file(content)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    expected = losses(run(script("train.py", "-opt", file), whole))
+    expected = losses(run_in_process(train, "-opt", file, folder=whole))
     assert len(expected) == 12
 
-    process = subprocess.Popen(
-        script("train.py", "-opt", file), cwd=killed, env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if "iter       6/12" in line:
-            process.send_signal(signal.SIGKILL)
-            break
+    process = OwnProcess(train, "-opt", file, folder=killed)
+    process.wait_for("iter       6/12")
+    process.kill()
     process.wait()
-    process.stderr.close()
     assert [path.name for path in (killed / "experiments/small/training_states").glob("[!.]*")] == ["4.state"]
 
     arguments = ("--auto_resume", "--force_yml", "datasets:train:num_worker_per_gpu=1")
-    resumed = losses(run(script("train.py", "-opt", file, *arguments), killed))
+    resumed = losses(run_in_process(train, "-opt", file, *arguments, folder=killed))
     assert resumed == {number: loss for number, loss in expected.items() if number > 4}
     for name in ("models/net_g_12.pth", "models/net_g_latest.pth", "training_states/12.state"):
         assert_same_tensors(load(whole, name), load(killed, name))
@@ -82,8 +81,9 @@ def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, opt
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    first = losses(run(script("train.py", "-opt", file), one))
-    second = losses(run(script("train.py", "-opt", file, "--launcher", "pytorch", torchrun=2), two))
+    first = losses(run_in_process(train, "-opt", file, folder=one))
+    command = (REPOSITORY / "scripts/train.py", "-opt", str(file), "--launcher", "pytorch")
+    second = losses(run_in_process(torchrun, 2, *command, folder=two))
     assert [float(value) for value in second.values()] == pytest.approx([float(v) for v in first.values()], abs=1e-5)
     expected, found = load(one, "models/net_g_12.pth"), load(two, "models/net_g_12.pth")
     for key in ("params", "params_ema"):
@@ -94,21 +94,11 @@ def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, opt
 def test_sigterm_saves_before_leaving(tmp_path, content, option_file):
     content["train"]["total_iter"] = content["train"]["scheduler"]["periods"][0] = 100_000
     content["logger"]["save_checkpoint_freq"] = 100_000
-    process = subprocess.Popen(
-        script("train.py", "-opt", option_file(content)),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "iter       3/" in line:
-            process.terminate()
+    process = OwnProcess(train, "-opt", option_file(content), folder=tmp_path)
+    process.wait_for("iter       3/")
+    process.terminate()
     assert process.wait() == 0
-    process.stderr.close()
-    last = int(re.search(r"Stopped after iteration (\d+)", lines[-1]).group(1))
+    last = int(re.search(r"Stopped after iteration (\d+)", process.output.splitlines()[-1]).group(1))
     assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
 
 
@@ -157,23 +147,18 @@ def test_a_process_that_dies_ends_the_other(tmp_path, content, option_file):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    ranks = [
-        subprocess.Popen(
-            script("train.py", "-opt", option_file(content), "--launcher", "pytorch"),
-            cwd=tmp_path,
-            env={**environment(), **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    for line in ranks[0].stderr:
-        if "iter       2/" in line:
-            break
+    ranks = []
+    for rank in ("0", "1"):
+        folder = tmp_path / rank
+        folder.mkdir()
+        own = {**common, "RANK": rank, "LOCAL_RANK": rank}
+        command = ("-opt", option_file(content), "--launcher", "pytorch")
+        ranks.append(OwnProcess(train, *command, folder=folder, environment=own))
+    ranks[0].wait_for("iter       2/")
     ranks[1].kill()
-    ranks[1].communicate()
-    said = ranks[0].communicate(timeout=60)[1]
-    assert ranks[0].returncode == 2
+    assert ranks[0].wait(timeout=60) == 2
+    assert ranks[1].wait() < 0
+    said = ranks[0].output
     assert "Another process of this training has ended" in said.splitlines()[-1]
     assert "Traceback" not in said
 
