@@ -28,14 +28,28 @@ def page(results: Results, rows: Sequence[Published], crops: Path, plots: Mappin
     Returns:
         HTML.
     """
-    content = json.dumps(plain(_data(results, rows, crops, plots)), ensure_ascii=False, allow_nan=False)
+    return fill(_PAGE, "report", _data(results, rows, crops, plots))
+
+
+def fill(folder: Path, name: str, data: Any) -> str:
+    """Put styles, script and data into a page.
+
+    Args:
+        folder: Holds NAME.html with `{{css}}`, `{{js}}` and `{{data}}`, NAME.css and NAME.js.
+        name: The page's name.
+        data: What the script shows, as JSON types; infinite numbers become text.
+
+    Returns:
+        HTML.
+    """
+    content = json.dumps(plain(data), ensure_ascii=False, allow_nan=False)
     parts = {
-        "css": (_PAGE / "report.css").read_text(encoding="utf-8"),
-        "js": (_PAGE / "report.js").read_text(encoding="utf-8"),
+        "css": (folder / f"{name}.css").read_text(encoding="utf-8"),
+        "js": (folder / f"{name}.js").read_text(encoding="utf-8"),
         # In a script element only "<" can end or change it: names of files and models stay data.
         "data": content.replace("<", "\\u003c"),
     }
-    text = (_PAGE / "report.html").read_text(encoding="utf-8")
+    text = (folder / f"{name}.html").read_text(encoding="utf-8")
     pieces = text.split("{{")
     return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
 
@@ -59,7 +73,7 @@ def _data(results: Results, rows: Sequence[Published], crops: Path, plots: Mappi
         ],
         "rows": [{name: getattr(row, name) for name in shown} for row in results.rows],
         "crops": _crops(results, crops),
-        "plots": [{"title": title, "source": _uri("image/svg+xml", svg.encode())} for title, svg in plots.items()],
+        "plots": [{"title": title, "source": data_uri("image/svg+xml", svg.encode())} for title, svg in plots.items()],
     }
 
 
@@ -97,9 +111,9 @@ def _crops(results: Results, folder: Path) -> list[dict[str, Any]]:
         images = found.setdefault((row.image_set, row.scale, row.image), {})
         for name in ("HR", "bicubic"):
             if name not in images:
-                images[name] = _uri("image/png", files[name].read_bytes())
+                images[name] = data_uri("image/png", files[name].read_bytes())
         if row.model != "bicubic":
-            images[row.model] = _uri("image/png", files["model"].read_bytes())
+            images[row.model] = data_uri("image/png", files["model"].read_bytes())
     names = ("image_set", "scale", "image")
     return [{**dict(zip(names, key, strict=True)), "images": list(p.items())} for key, p in found.items()]
 
@@ -110,5 +124,6 @@ def _summary(results: Results) -> str:
     return f"{counts}. {computed_with(results)}"
 
 
-def _uri(kind: str, content: bytes) -> str:
+def data_uri(kind: str, content: bytes) -> str:
+    """Write bytes of a kind, such as `"image/png"`, as an address that holds them."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -58,6 +58,22 @@ def test(
     _launch().test(opt, [*force_yml, *more], launcher, names, require_all, plugin)
 
 
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of experiments, or their names.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page.", show_default="RUN/report.html")
+    ] = None,
+    images: Annotated[int, typer.Option("--images", min=0, help="Images of each set to show; 0: none.")] = 4,
+    side: Annotated[int, typer.Option("--side", min=16, help="Pixels of a side of what is shown of them.")] = 256,
+) -> None:
+    """Write the curves of trainings, and the images of their validations, as one page that needs no network."""
+    with needs_extra("train", "Training runs are read by it"):
+        from lsm.training.report import write_report
+    typer.echo(str(write_report(runs, output, images, side)))
+
+
 def install_basicsr(
     source: Annotated[
         Path | None,
@@ -89,4 +105,5 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
     app.command()(train)
     app.command()(test)
+    app.command()(report)
     app.command()(install_basicsr)

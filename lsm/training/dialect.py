@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lsm.errors import truncate_repr
+from lsm.errors import OptionError, truncate_repr
+from lsm.training import official_network
 
 OURS = ("LSMModel", "LSMGANModel")
 LIKE_OURS = (
@@ -71,6 +72,7 @@ class Translation:
         if self.stops:
             return
         self._top()
+        self._network()
         self._path()
         self._val()
         datasets = self._section("datasets")
@@ -137,6 +139,22 @@ class Translation:
             self.refusals.append("save_img: val.save_img says otherwise; keep that one")
         else:
             self.notes.append("save_img: taken for val.save_img")
+
+    def _network(self) -> None:
+        """Put the networks of the official LSM's files into the keys of this project."""
+        network = self._section("network_g")
+        if not official_network.is_official(network):
+            return
+        try:
+            ours = self.data["network_g"] = official_network.from_official(network)
+        except OptionError as error:
+            self.refusals.append(str(error))
+            self.data["network_g"] = {"type": "LSM"}  # for the checks, which would only say once more that it is another
+            return
+        self.notes.append(
+            f"network_g: {network['type']} as the official files write it counts as LSM with recurrence: "
+            f"{ours['recurrence']}"
+        )
 
     def _path(self) -> None:
         path = self._section("path")

@@ -22,6 +22,7 @@ from lsm.training.compat import (
     init_tb_logger,
     init_wandb_logger,
 )
+from lsm.training.curves import CurveWriter
 from lsm.training.data import find_pairs
 from lsm.training.model import DivergenceError
 from lsm.training.own_data import check_sample
@@ -89,7 +90,8 @@ def _iterate(
     """Do the iterations that are left and return the last one's number."""
     settings = options["logger"]
     batch, images = options["datasets"]["train"]["batch_size"], len(loader.dataset)  # type: ignore[arg-type]
-    progress = Progress(start, budget, settings["print_freq"], writer)
+    curves = CurveWriter(Path(options["path"]["experiments_root"])) if options["rank"] == 0 else None
+    progress = Progress(start, budget, settings["print_freq"], writer, curves)
     iteration, waiting_since = start, time.perf_counter()
     budget.start()
     for samples in iterate_batches(loader):
@@ -118,6 +120,8 @@ def _iterate(
         if evaluation and (iteration % options["val"]["val_freq"] == 0 or ended):
             for each in evaluation:
                 model.validation(each, iteration, writer, options["val"]["save_img"])
+                if curves is not None:
+                    curves.validation(iteration, each.dataset.opt["name"], model.metric_results)  # type: ignore[attr-defined]
         progress.pause(time.perf_counter() - paused)
         if ended:
             break

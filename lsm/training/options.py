@@ -14,7 +14,6 @@ from typing import Any
 from lsm.arch import preset_config
 from lsm.errors import LSMError, OptionError, truncate_repr, unknown_name
 from lsm.plugins import load_plugins
-from lsm.training import official_network
 from lsm.training.complaints import MOST_LINES, check_section, first
 from lsm.training.config_text import MOST_CHARACTERS, force, parse_yaml
 from lsm.training.dialect import translate
@@ -124,8 +123,6 @@ def _read(path: str | Path, forced: Iterable[str]) -> dict[str, Any]:
     force(data, forced)
     if isinstance(data.get("datasets"), dict):
         data["datasets"] = {phase: content for phase, content in data["datasets"].items() if content is not None}
-    if isinstance(data.get("network_g"), dict) and official_network.is_official(data["network_g"]):
-        data["network_g"] = official_network.from_official(data["network_g"])
     return {key: value for key, value in data.items() if value is not None}
 
 

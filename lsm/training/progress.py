@@ -1,4 +1,4 @@
-"""Progress of a training: a log line with speed and time left, and the same numbers for TensorBoard when asked."""
+"""Progress of a training: a log line with speed and time left; the same numbers as curves, and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from lsm.training.budget import Budget
 from lsm.training.compat import get_root_logger
+from lsm.training.curves import CurveWriter
 
 
 class Progress:
@@ -19,12 +20,16 @@ class Progress:
         budget: What says when the training ends.
         print_freq: Iterations between two lines.
         writer: TensorBoard's writer or None.
+        curves: The run's file of curves; None in all processes but the first.
     """
 
-    def __init__(self, start_iter: int, budget: Budget, print_freq: int, writer: Any = None) -> None:
+    def __init__(
+        self, start_iter: int, budget: Budget, print_freq: int, writer: Any = None, curves: CurveWriter | None = None
+    ) -> None:
         self.budget = budget
         self.print_freq = print_freq
         self.writer = writer
+        self.curves = curves
         self._last_iter = start_iter
         self._last_time = time.perf_counter()
         self._waited = 0.0
@@ -63,4 +68,6 @@ class Progress:
         if self.writer is not None:
             for name, value in {**{f"losses/{name}": value for name, value in means.items()}, "lr": rate}.items():
                 self.writer.add_scalar(name, value, iteration)
+        if self.curves is not None:
+            self.curves.training(iteration, means, rate, seconds)
         self._last_iter, self._last_time, self._waited, self._losses = iteration, now, 0.0, {}
