@@ -76,7 +76,7 @@ def decay(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the report.")] = Path("results/decay"),
 ) -> None:
     """Report the decay of a network's states on an image."""
-    from lsm.benchmark.results import write_text
+    from lsm.files import write_text
     from lsm.image.io import read_rgb, write_image
     from lsm.image.pixels import to_tensor
     from lsm.image.resize import imresize

@@ -24,7 +24,7 @@ from measuring import Row, check, show, swinir
 from torch import Tensor, nn
 
 from lsm import create_model
-from lsm.benchmark.results import write_text
+from lsm.files import write_text
 from lsm.scan import linear_scan, modulated_scan
 
 SHAPES = ((1, 16384, 32), (1, 57600, 16), (1, 230400, 16), (8, 65536, 32))

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lsm.benchmark.results import write_text
+from lsm.files import write_text
 from lsm.image.io import read_rgb
 from lsm.profiling.environment import describe_environment
 

@@ -20,10 +20,10 @@ import torch
 import typer
 
 from lsm.benchmark.restoration import METHODS, NLM_STRENGTHS, Score, measure_denoising, tune_non_local_means
-from lsm.benchmark.results import write_text
 from lsm.cli import user_errors
 from lsm.data.datasets import find_set
 from lsm.data.pairs import list_images
+from lsm.files import write_text
 from lsm.inference.networks import open_network
 from lsm.inference.upscaler import Upscaler
 from lsm.metrics import RESTORATION_PROTOCOLS

@@ -16,7 +16,7 @@ LARGEST = 256 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Have the C library keep freed memory for what is allocated next; for programs of their own, not for libraries.
+    """Make the C library keep freed memory for what is allocated next; for programs of their own, not for libraries.
 
     glibc gives large blocks back to the system as soon as they are freed. A network frees and allocates such blocks in
     every layer, and the system clears each page that it hands out: a third of the processor's time where tiles are

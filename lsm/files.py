@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from lsm.errors import OptionError
+from lsm.errors import InputError, OptionError
 
 _LITTER_AGE = 60.0  # seconds; a younger file may be between its making and its locking, or its closing and its move
 _LOCKED = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
@@ -47,8 +47,21 @@ def atomic_file(path: Path, replace: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    try:
+        with atomic_file(path) as file:
+            file.write(text.encode(errors="backslashreplace"))  # names of files may be no text
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}.") from error
+
+
 def passing_name(ending: str) -> str:
-    """Give a new, hidden name to a file of this process that is there for a while only."""
+    """Return a new hidden name for a temporary file of this process."""
     return f".lsm-{os.getpid()}-{secrets.token_hex(4)}.{ending}"
 
 
@@ -67,7 +80,7 @@ def only_process(folder: Path) -> Iterator[None]:
 
 
 def _move(part: Path, path: Path, replace: bool) -> None:
-    """Give a whole file its name."""
+    """Rename a complete file to its final name."""
     if replace:
         part.replace(path)
         return

@@ -31,10 +31,11 @@ def ablate(
     from lsm.ablation.plan import list_runs, read_plan
     from lsm.ablation.report import draw_curves, table
     from lsm.ablation.runs import read_curve, train_all
-    from lsm.benchmark.results import write_json, write_text
+    from lsm.benchmark.results import write_json
     from lsm.benchmark.runner import run
     from lsm.benchmark.settings import BenchmarkOptions
     from lsm.errors import InputError
+    from lsm.files import write_text
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     plan = read_plan(plan_file)

@@ -36,7 +36,7 @@ def _config(variant: str, scale: int, **overrides: Any) -> LSMConfig:
 def plan(
     variant: Annotated[str, typer.Option(help="Preset of the network.")] = "tiny",
     scale: Annotated[int, typer.Option(help="Of the scale.")] = 4,
-    options: Annotated[Path, typer.Option(help="Option file of the training.")] = Path("options/train/tiny_x4.yml"),
+    options: Annotated[Path, typer.Option(help="Config of the training.")] = Path("options/train/tiny_x4.yml"),
     iterations: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 400,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each variant.")] = 1,
     only: Annotated[str, typer.Option(help="Names of mixers beside cml, with commas; all by default.")] = "",

@@ -15,9 +15,10 @@ from typing import Any
 
 import yaml
 from safetensors import safe_open
+from weights import kind
 
-from lsm.benchmark.results import write_text
 from lsm.errors import InputError
+from lsm.files import write_text
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "lsm" / "weights" / "embedded"
@@ -31,41 +32,27 @@ class Kind:
 
     Attributes:
         summary: What they do, with {scale}.
-        use: What they are for.
-        limits: What they cannot do.
         command: How to use them, with {name}.
     """
 
     summary: str
-    use: str
-    limits: str
     command: str
 
 
-IMAGES = Kind(
-    "Upscales images ×{scale}.",
-    "Photographs that were made small by a good reduction (bicubic, antialiased), on a CPU or wherever small and quick "
-    "counts; and as a start for training of your own.",
-    "Trained on one reduction, bicubic, without noise: noise, JPEG blocks and blur are upscaled too. Measured on "
-    "photographs; on text and drawings it was not. Details are guessed, not recovered: do not identify people or read "
-    "plates by it. Larger networks reach more (see the README's table).",
-    "lsm upscale photo.jpg -o results -n {name}",
-)
-NOISE = Kind(
-    "Takes Gaussian noise of any strength out of images, grey or colour.",
-    "Photographs with noise that is alike in all places and independent from pixel to pixel, of standard deviation 0 "
-    "to 55 in steps of 8 bits.",
-    "Trained on Gaussian noise only: that of cameras after demosaicing and compression is another, as are JPEG's "
-    "blocks. What is drowned in noise is smoothed or guessed, not recovered.",
-    "lsm restore photo.jpg -o results --task denoise -n {name}",
-)
-SOUND = Kind(
-    "Takes noise out of speech and tones, at 16 kHz.",
-    "Recordings of one voice in steady or slowly changing noise, from 0 dB up.",
-    "Trained on synthesised speech and tones only, and not measured on recordings of people. Nothing above 8 kHz is "
-    "kept. Music, several voices at once, echo and clipping were not in its training data.",
-    "lsm denoise noisy.wav -o clean.wav -n {name}",
-)
+KINDS = {
+    "clean": Kind("Upscales clean images ×{scale}.", "lsm upscale photo.png -o results -n {name}"),
+    "photo": Kind(
+        "Upscales photographs as found ×{scale}: JPEGs, noise.", "lsm upscale photo.jpg -o results -n {name}"
+    ),
+    "denoise": Kind(
+        "Takes Gaussian noise of any strength out of images, grey or colour.",
+        "lsm restore photo.jpg -o results --task denoise -n {name}",
+    ),
+    "jpeg": Kind(
+        "Takes the traces of JPEG compression out of images.", "lsm restore photo.jpg -o results --task jpeg -n {name}"
+    ),
+    "audio": Kind("Takes noise out of speech and tones, at 16 kHz.", "lsm denoise noisy.wav -o clean.wav -n {name}"),
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +84,8 @@ class Weights:
 
     @property
     def kind(self) -> Kind:
-        """Describe what they are for."""
-        if "denoiser" in self.metadata:
-            return SOUND
-        return NOISE if self.settings.get("task") == "denoise" else IMAGES
+        """What they do and how to run them."""
+        return KINDS[kind(self.name, dict(self.metadata))]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -126,7 +111,7 @@ def card(weights: Weights, measured: Mapping[str, Any] | None) -> str:
     Raises:
         InputError: If the numbers belong to another file.
     """
-    kind, metadata = weights.kind, weights.metadata
+    metadata = weights.metadata
     steps = metadata.get("iterations") or metadata.get("steps")
     averaging = {"params_ema": "; the running average of the weights", "params": ""}[
         metadata.get("averaging", "params")
@@ -137,7 +122,7 @@ def card(weights: Weights, measured: Mapping[str, Any] | None) -> str:
 {weights.summary}
 
 ```bash
-{kind.command.format(name=weights.name)}
+{weights.kind.command.format(name=weights.name)}
 ```
 
 - File: `lsm/weights/embedded/{weights.name}.safetensors`, {weights.size:,} bytes, {weights.parameters:,} numbers
@@ -147,7 +132,7 @@ def card(weights: Weights, measured: Mapping[str, Any] | None) -> str:
 {_teachers(metadata)}- Openness: {metadata.get("openness", "none stated")}; see [licences](../licences.md)
 
 ## Intended use
-{kind.use}
+For {metadata["intended_use"]}.
 
 ## Training
 Data: {metadata["training_set"]}.
@@ -158,13 +143,17 @@ Steps: {int(steps or 0):,}{averaging}.{made}
 {_numbers(weights, measured)}
 
 ## Limits
-{kind.limits}
+{_sentence(metadata["limits"])}
 
 ## Network
 ```yaml
 {yaml.safe_dump(weights.settings, default_flow_style=None, sort_keys=False).strip()}
 ```
 """
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _teachers(metadata: Mapping[str, str]) -> str:

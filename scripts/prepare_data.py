@@ -1,6 +1,6 @@
 """Make images ready for training: the same as `lsm data prepare`, for those who look for a script.
 
-python scripts/prepare_data.py datasets/DIV2K/DIV2K_train_HR datasets/DIV2K_train --sub-size 480 --sub-step 240 --lmdb
+python scripts/prepare_data.py datasets/DIV2K/HR datasets/DIV2K_sub --sub-size 480 --sub-step 240 --lmdb
 """
 
 import sys

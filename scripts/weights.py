@@ -1,4 +1,4 @@
-"""What the headers of the embedded weights say of data and licences, and the record of their SHA-256.
+"""What the headers of the embedded weights say of use, limits, data and licences, and the record of their SHA-256.
 
     python scripts/weights.py     # headers, SHA256SUMS, and the digests in docs/models/measured.yml
 
@@ -8,6 +8,7 @@ Run it after weights were added or replaced. The numbers of the weights stay bit
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from lsm.cli import user_errors
@@ -38,6 +39,60 @@ OPENNESS = (
 )
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What weights of one kind are for.
+
+    Attributes:
+        use: What they do well.
+        limits: What they do badly, or what was not tried.
+    """
+
+    use: str
+    limits: str
+
+
+PURPOSES = {
+    "clean": Purpose(
+        "clean images: lossless files, JPEGs of quality 95 and more, renderings; those made small by a good reduction "
+        "(bicubic, antialiased)",
+        "not for JPEGs below quality 75, noise, blur, or images shrunk without antialiasing, which are upscaled with "
+        "their faults; pixel art loses its hard pixels, and thin lines on flat colour can turn darker; details are "
+        "guessed, not recovered: do not identify people or read plates by them",
+    ),
+    "photo": Purpose(
+        "photographs as found: JPEGs of quality 30 to 95, noise up to σ 15, slight blur, any program's reduction",
+        "not for heavier damage; on clean images `fast` is sharper; pixel art loses its hard pixels; details are "
+        "guessed, not recovered: do not identify people or read plates by them",
+    ),
+    "denoise": Purpose(
+        "images with Gaussian noise, alike in all places and independent from pixel to pixel, σ 0 to 55 in 8 bits",
+        "that of cameras after demosaicing and compression is another, as are JPEG's blocks; what is drowned in noise "
+        "is smoothed or guessed, not recovered",
+    ),
+    "jpeg": Purpose(
+        "JPEGs of quality 5 to 95 at their own size: blocks, ringing and lost colour detail",
+        "not for noise or blur; what the compression has dropped is guessed, not recovered",
+    ),
+    "audio": Purpose(
+        "recordings of one voice in steady or slowly changing noise, from 0 dB up",
+        "trained on synthesised speech and tones only, and not measured on recordings of people; nothing above 8 kHz "
+        "is kept; music, several voices at once, echo and clipping were not in the training data",
+    ),
+}
+"""What headers say under `intended_use` and `limits`, by `kind`."""
+
+
+def kind(name: str, header: dict[str, str]) -> str:
+    """Return the key of `PURPOSES` for weights of a name and with a header."""
+    if "denoiser" in header:
+        return "audio"
+    task = json.loads(header["config"]).get("task", "sr")
+    if task != "sr":
+        return str(task)
+    return "photo" if name.startswith("photo-") else "clean"
+
+
 def licence_lines(header: dict[str, str]) -> dict[str, str]:
     """Return the lines that a header must have, by what it says of its training.
 
@@ -53,11 +108,13 @@ def licence_lines(header: dict[str, str]) -> dict[str, str]:
     return lines | ({"teacher_licences": "; ".join(teachers)} if teachers else {})
 
 
-def with_lines(content: bytes) -> bytes:
-    """Return a safetensors file with the licence lines in its header, its numbers as they are."""
+def with_lines(name: str, content: bytes) -> bytes:
+    """Return a safetensors file with the lines on use and licences in its header, its numbers as they are."""
     end = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
     header = json.loads(content[_LENGTH:end])
-    lines = header["__metadata__"] | licence_lines(header["__metadata__"])
+    own = header["__metadata__"]
+    purpose = PURPOSES[kind(name, own)]
+    lines = own | licence_lines(own) | {"intended_use": purpose.use, "limits": purpose.limits}
     header["__metadata__"] = dict(sorted(lines.items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
@@ -69,7 +126,7 @@ def main() -> None:
     measured = MEASURED.read_text(encoding="utf-8")
     for path in sorted(FOLDER.glob("*.safetensors")):
         old, content = sha256(path), path.read_bytes()
-        changed = with_lines(content)
+        changed = with_lines(path.stem, content)
         if changed != content:
             with atomic_file(path) as file:
                 file.write(changed)

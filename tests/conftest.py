@@ -18,6 +18,19 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton reads it when it is imported; its kernels then run here
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker a half of the files, and the rest of another's when it is through.
+
+    By default tests are dealt out one by one, and every worker makes every fixture of a file or of the session.
+    """
+    if config.option.dist != "load":  # another one was asked for
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)

@@ -48,9 +48,10 @@ def test_every_preset_scale_and_stage_has_its_files():
     tiny = {f"tiny_{each}" for each in ("x2", "x3", "x4", "denoise", "denoise25", "jpeg")}
     assert {path.stem for path in TESTING} == presets | tiny | {"fast_x4"}
     stages = {f"{name}_{stage}" for name in presets for stage in ("scratch", "finetune")}
+    official = {f"{name}_official" for name in stages if name.endswith("finetune") or "x2_scratch" in name}
     further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
     fast = {f"fast_{each}" for each in ("x2", "x3", "x4", "denoise", "jpeg")} | {"photo_x2", "photo_x4"}
-    assert {path.stem for path in TRAINING} == stages | tiny | further | fast
+    assert {path.stem for path in TRAINING} == stages | official | tiny | further | fast
 
 
 @pytest.mark.parametrize("path", [*TRAINING, *TESTING], ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -70,7 +71,8 @@ def test_file_is_valid_and_builds_its_network(path, files_in_place):
     assert scale > 1 or purpose.startswith(network.config.task)
 
 
-OF_THE_PAPER = [path for path in TRAINING if path.stem.split("_")[0] in PARAMETERS]
+OFFICIAL = [path for path in TRAINING if path.stem.endswith("_official")]
+OF_THE_PAPER = [path for path in TRAINING if path.stem.split("_")[0] in PARAMETERS and path not in OFFICIAL]
 
 
 @pytest.mark.parametrize("path", OF_THE_PAPER, ids=lambda path: path.stem)
@@ -98,6 +100,101 @@ def test_recipe_of_the_paper(path, files_in_place):
         start = path.with_name(f"{path.stem.split('_')[0]}_x2_scratch.yml")
         assert options["path"]["pretrain_network_g"].split("/")[1] == read_options(start)["name"]
         assert options["path"]["strict_load_g"] == (scale == 2)
+
+
+@pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: path.stem)
+def test_recipe_of_the_official_files(path, files_in_place):
+    """What the official files say, where that is not what the paper says; all else is as in the paper's recipe."""
+    options, paper = read_options(path), read_options(path.with_name(f"{path.stem.removesuffix('_official')}.yml"))
+    light, base = path.stem.startswith("light"), path.stem.startswith("base")
+    scratch, scale = "scratch" in path.stem, options["scale"]
+    train, images = options["train"], options["datasets"]["train"]
+    assert images.pop("batch_size_per_gpu") * (4 if light else 8) == paper["datasets"]["train"].pop("batch_size")
+    assert options["manual_seed"] == 10
+    if scratch:
+        assert train.pop("warmup_iter") == (20_000 if light else -1)
+        milestones = [250_000, 400_000, 450_000, 475_000, *([490_000] if light else [])]
+        assert train["scheduler"]["milestones"] == milestones and train["total_iter"] == 300_000
+    else:
+        assert train.pop("warmup_iter") == 10_000
+        milestones = [120_000, 160_000, 180_000, 190_000] if scale == 2 else [125_000, 200_000, 225_000, 237_500]
+        assert train["scheduler"]["milestones"] == milestones
+        assert train["total_iter"] == (200_000 if scale == 2 else 250_000)
+        assert train["optim_g"]["lr"] == (1e-4 if scale == 4 and not light else 2e-4)
+        assert images["gt_size"] == (92 if base else 96) * scale
+        stage, label = ("scratch", "latest") if scale == 2 else ("finetune", "best")
+        start = path.with_name(f"{path.stem.split('_')[0]}_x2_{stage}_official.yml")
+        file = f"experiments/{read_options(start)['name']}/models/net_g_{label}.pth"
+        assert options["path"]["pretrain_network_g"] == file
+    for key in ("total_iter", "warmup_iter", "scheduler", "optim_g"):
+        paper["train"].pop(key, None)
+        train.pop(key, None)
+    paper["datasets"]["train"]["gt_size"] = images["gt_size"]
+    assert train == paper["train"] and images == paper["datasets"]["train"]
+    assert options["network_g"] == paper["network_g"]
+
+
+OFFICIAL_NETWORKS = {  # as the official files write them
+    "light": {
+        "type": "LSM_light",
+        "upscale": 2,
+        "in_chans": 3,
+        "img_size": 64,
+        "img_range": 1.0,
+        "d_state": 16,
+        "embed_dim": 60,
+        "depth": [6, 6, 6, 6],
+        "num_heads": [4, 4, 4, 4],
+        "mlp_ratio": 1.0,
+        "split_size": [8, 32],
+        "num_tokens": 64,
+        "resi_connection": "1conv",
+        "rmin": 0.9,
+        "rmax": 0.99,
+        "max_phase": 6.283,
+    }
+}
+OFFICIAL_NETWORKS["base"] = OFFICIAL_NETWORKS["light"] | {
+    "type": "LSM",
+    "embed_dim": 180,
+    "depth": [5] * 8,
+    "num_heads": [5] * 8,
+    "mlp_ratio": 2.0,
+    "num_tokens": 128,
+}
+del OFFICIAL_NETWORKS["base"]["d_state"]
+OFFICIAL_NETWORKS["s"] = OFFICIAL_NETWORKS["base"] | {"depth": [5] * 6, "num_heads": [5] * 6}
+
+
+@pytest.mark.parametrize("variant", OFFICIAL_NETWORKS)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_networks_of_official_files_are_the_presets(read, content, variant, scale):
+    content["scale"], content["datasets"]["train"]["gt_size"] = scale, 48
+    content["network_g"] = OFFICIAL_NETWORKS[variant] | {"upscale": scale}
+    settings = {key: value for key, value in read()["network_g"].items() if key != "type"}
+    with torch.device("meta"):
+        network = LSM(**settings)
+        preset = LSM(variant=variant, upscale=scale, recurrence="official")
+    assert sum(parameter.numel() for parameter in network.parameters()) == PARAMETERS[variant][scale]
+    assert network.config == preset.config
+    assert read("network_g:recurrence=paper")["network_g"]["recurrence"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("forced", "message"),
+    [
+        ("num_tokens=60", "network_g.num_tokens: 60 is not four times d_state, 16"),
+        ("rmin=0.5", "network_g.rmin: only 0.9, the published networks' value, is built here (got 0.5)."),
+        ("resi_connection=3conv", "network_g.resi_connection: only 1conv"),
+        ("num_heads=[4, 6, 4, 4]", "network_g.num_heads: all groups have equally many heads here"),
+        ("depht=[6]", "network_g: Unknown option of LSM 'depht'. Did you mean 'depths'?"),
+    ],
+)
+def test_what_of_an_official_network_is_not_built(read, content, forced, message):
+    content["network_g"] = OFFICIAL_NETWORKS["light"]
+    with pytest.raises(OptionError) as caught:
+        read(f"network_g:{forced}")
+    assert message in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
 @pytest.fixture
@@ -143,13 +240,13 @@ def read(tmp_path, content):
             "datasets.train: give either batch_size (global) or batch_size_per_gpu",
         ),
         ("datasets:trian={}", "datasets: Unknown dataset 'trian'. Did you mean 'train'?"),
-        ("datasets:val:type=SingleImageDataset", "datasets.val: SingleImageDataset needs dataroot_lq"),
+        ("datasets:val:type=SingleImageDataset", "datasets.val: SingleImages needs dataroot_lq"),
         ("datasets:train=null", "datasets.train: Field required"),
         ("network_g:variant=lite", "network_g: Unknown variant of LSM 'lite'. Did you mean 'light'?"),
         ("network_g:embed_dims=60", "network_g: Unknown option of LSM 'embed_dims'. Did you mean 'embed_dim'?"),
         ("network_g:embed_dim=wide", "network_g: Option embed_dim of LSM must be of type int, not 'wide'."),
         ("network_g:upscale=4", "network_g.upscale: 4 is not the file's scale, 2"),
-        ("network_g:type=SwinIR", "network_g.type: Unknown network 'SwinIR'. Known: LSM."),
+        ("network_g:type=HAT", "network_g.type: 'HAT' is no network of this package, which trains LSM; to keep"),
         ("scale=5", "scale: Input should be 1, 2, 3, 4 or 8 (got 5)"),
         ("num_gpu=some", "num_gpu: "),
         ("train:optim_g:lr=0", "train.optim_g.lr: Input should be greater than 0"),
@@ -159,7 +256,7 @@ def read(tmp_path, content):
         ("val:metrics:psnr={type: calculate_psnr}", "val.metrics.psnr.crop_border: Field required"),
         ("use_amp=true bfloat16=false", "mixed precision is bfloat16 here"),
         ("logger:wandb:project=x", "wandb.project needs use_tb_logger"),
-        ("model_type=SRModel", "model_type: Unknown value 'SRModel'. Did you mean 'LSMModel'?"),
+        ("model_type=LSMModle", "model_type: 'LSMModle' is no model that is known here; LSMModel trains one network"),
     ],
 )
 def test_mistakes_are_one_clear_line(read, forced, message):
@@ -252,8 +349,12 @@ def test_forced_values_and_keys_are_never_run(read, tmp_path, monkeypatch, value
 
 def test_force_sets_nested_keys_and_makes_sections():
     options = {"train": {"optim_g": {"lr": 1}}}
-    force(options, ["train:optim_g:lr=3e-4", "val:metrics:psnr={crop_border: 4}", "name= x=y ", "list=[1, 2.5, yes]"])
+    entries = ["train:optim_g:lr=3e-4", "val:metrics:psnr={crop_border: 4}", "name= x=y ", "list=[1, 2.5, yes]"]
+    force(options, [*entries, "tmpl={}x4", "sets:tmpl={}_LRBI_x4", "empty={}"])
     assert options == {
+        "tmpl": "{}x4",
+        "sets": {"tmpl": "{}_LRBI_x4"},
+        "empty": {},
         "train": {"optim_g": {"lr": 3e-4}},
         "val": {"metrics": {"psnr": {"crop_border": 4}}},
         "name": "x=y",

@@ -1,4 +1,4 @@
-"""The plan of an ablation: one option file, what the variants change in it, seeds, and the sets to judge on."""
+"""The plan of an ablation: one config, what the variants change in it, seeds, and the sets to judge on."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Plan(Section):
 
     Attributes:
         name: Of the ablation; its runs are `ablate-NAME-VARIANT-sSEED`.
-        options: The training's option file, a path as seen from the current folder.
+        options: The training's config, a path as seen from the current folder.
         reference: The variant that all others are compared with.
         seeds: Each variant is trained once with each.
         sets: Test sets, by any name that `lsm benchmark` knows.
-        common: What all variants change in the option file.
+        common: What all variants change in the config.
         variants: By name, what each changes beyond that; sections are merged key by key.
     """
 
@@ -53,7 +53,7 @@ class Run:
         variant: Name of the variant.
         seed: Its seed.
         name: Of the training, and of its folder under `experiments`.
-        options: The whole option file as a mapping.
+        options: The whole config as a mapping.
     """
 
     variant: str
@@ -67,14 +67,15 @@ class Run:
         return Path("experiments") / self.name
 
     @property
-    def iterations(self) -> int:
-        """How many iterations the training has."""
-        return int(self.options["train"]["total_iter"])
+    def length(self) -> str:
+        """How long the training is, for people: iterations, or hours of a processor."""
+        train = self.options["train"]
+        return f"{train['total_iter']} iterations" if "total_iter" in train else f"{train['budget_hours']} hours"
 
     @property
     def weights(self) -> Path:
-        """The network of the last iteration."""
-        return self.folder / "models" / f"net_g_{self.iterations}.pth"
+        """The network at the end; how many iterations fit into a budget of hours is not known before."""
+        return self.folder / "models" / f"net_g_{self.options['train'].get('total_iter', 'latest')}.pth"
 
 
 def read_plan(path: Path) -> Plan:
@@ -98,7 +99,7 @@ def list_runs(plan: Plan) -> list[Run]:
     """List the trainings, seed by seed, so that a plan stopped half-way has compared all variants on some seeds.
 
     Raises:
-        OptionError: If the option file cannot be read or is wrong.
+        OptionError: If the config cannot be read or is wrong.
     """
     read_options(plan.options)  # complains about the file itself before anything is merged into it
     base = parse_yaml(plan.options.read_text(encoding="utf-8"), str(plan.options))

@@ -21,7 +21,7 @@ from lsm.files import atomic_file
 
 log = logging.getLogger(__name__)
 
-_LINE = re.compile(r"iter\s+(\d+)/\d+\s+l_pix (\S+)\s.*?([\d.]+) s/iter")
+_LINE = re.compile(r"iter\s+(\d+)/[\d.]+(?: h)?\s+l_pix (\S+)\s.*?([\d.]+) s/iter")
 
 
 class Curve(NamedTuple):
@@ -38,7 +38,7 @@ def train_all(runs: Sequence[Run], folder: Path, jobs: int = 1) -> None:
 
     Args:
         runs: The runs.
-        folder: Where their option files and outputs go.
+        folder: Where their configs and outputs go.
         jobs: How many to train at once; they share the processor's cores evenly, unless `OMP_NUM_THREADS` is set.
 
     Raises:
@@ -57,7 +57,7 @@ def train_all(runs: Sequence[Run], folder: Path, jobs: int = 1) -> None:
 
 def _train(run: Run, folder: Path, threads: int) -> bool:
     """Train one run as `lsm train --auto_resume` does; its output goes to a file."""
-    log.info("Training %s for %d iterations.", run.name, run.iterations)
+    log.info("Training %s for %s.", run.name, run.length)
     option_file = folder / f"{run.name}.yml"
     with atomic_file(option_file) as file:
         file.write(yaml.safe_dump(run.options, sort_keys=False).encode())

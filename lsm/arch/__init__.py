@@ -1,7 +1,7 @@
 """The network: configuration, building blocks, upsamplers, and LSM itself."""
 
 from lsm.arch.base import Network
-from lsm.arch.build import build_network, create_model
+from lsm.arch.build import build_network, build_preset
 from lsm.arch.config import LSMConfig
 from lsm.arch.convolutional import ConvolutionalLSM
 from lsm.arch.convolutional_config import ConvolutionalConfig
@@ -18,6 +18,6 @@ __all__ = [
     "LSMConfig",
     "Network",
     "build_network",
-    "create_model",
+    "build_preset",
     "preset_config",
 ]

@@ -99,14 +99,14 @@ class Network(nn.Module):
         return self.config.to_dict()
 
     def get_extra_state(self) -> Tensor:
-        """Let the state dict carry the configuration."""
+        """Return the configuration, which the state dict carries."""
         return encode_config(self.config)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Ignore a configuration that is loaded: this network is built, and the shapes are checked by name."""
 
     def _init_identity(self) -> None:
-        """Let what is added to the input start at zero."""
+        """Initialise what is added to the input to zero."""
         last = [module for module in self.upsampler if isinstance(module, nn.Conv2d)][-1]
         assert last.bias is not None
         nn.init.zeros_(last.weight)

@@ -18,7 +18,7 @@ def build_network(config: LSMConfig | ConvolutionalConfig) -> Network:
     return ConvolutionalLSM(config) if isinstance(config, ConvolutionalConfig) else LSM(config)
 
 
-def create_model(variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any) -> Network:
+def build_preset(variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any) -> Network:
     """Build a network with random weights, in training mode.
 
     Args:

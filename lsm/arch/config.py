@@ -52,7 +52,7 @@ class LSMConfig:
         img_range: Factor on the input after the mean is subtracted.
         rgb_mean: Mean of the training images, in [0, 1].
         drop_path_rate: Chance to skip the last block's branches in training; rises linearly from 0 over the blocks.
-        recurrence: What the CML's recurrence computes. In option files and as an argument of `create_model` a name,
+        recurrence: What the CML's recurrence computes. In configs and as an argument of `create_model` a name,
             "paper", "official" or "gated", or a mapping, `{mode: gated, scan_order: hilbert}`.
         placement: "alternate" (window attention in even blocks, the mixer in odd ones), or one of them in every block:
             "attention" or "mixer".

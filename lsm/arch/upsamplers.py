@@ -28,7 +28,7 @@ class PixelShuffleDirect(nn.Sequential):
         super().__init__(nn.Conv2d(dim, channels * scale**2, 3, padding=1), nn.PixelShuffle(scale))
 
     def init_bilinear(self, scale: int) -> None:
-        """Let the untrained upsampler upscale its first channels, which hold the image, bilinearly; damp the others."""
+        """Initialise to bilinear upscaling of the first channels, which hold the image; damp the others."""
         convolution = self[0]
         assert isinstance(convolution, nn.Conv2d)
         weight, taps = convolution.weight, bilinear_taps(scale)

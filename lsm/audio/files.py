@@ -126,7 +126,7 @@ def _open_reader(source: Path, wave: Wave | None) -> Iterator[Any]:
 
 
 def _carry(file: BinaryIO, source: Path, wave: Wave | None, written: str) -> tuple[str, ...]:
-    """Give a written WAV the chunks and the channel mask of its source; return what is to be said, a line each."""
+    """Add to a written WAV the chunks and the channel mask of its source; return what is to be said, a line each."""
     if wave is None:
         return ()
     notes = ["its head is unfinished, and it was read to its end"] if wave.unfinished else []

@@ -127,7 +127,7 @@ class FinishedWave:
         return len(found)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a byte."""
+        """Seek to a byte."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

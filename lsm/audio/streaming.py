@@ -158,7 +158,7 @@ class StreamingDenoiser(nn.Module):
         return added[:, None, :done], DenoiserState(rest, history, tail, sums, resonators, network)
 
     def finish(self, state: DenoiserState) -> Tensor:
-        """Give what is left after the last chunk, (B, 1, n): all that `stream` has not given, and up to a hop more."""
+        """Return what is left after the last chunk, (B, 1, n): what `stream` has not given, and up to a hop more."""
         missing = self.latency + (self.latency - state.samples.shape[1]) % self.hop
         if state.history.shape[1] == 0:
             return state.samples.new_zeros(len(state.samples), 1, 0)

@@ -24,6 +24,9 @@ from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.files import atomic_file
 from lsm.weights.pth import load_pth
 
+VALIDATION_SIGNALS = 48
+"""Mixtures of 2 s that each epoch is judged by; the same in every epoch and run of a seed."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -108,7 +111,7 @@ def datasets(options: TrainOptions, first_step: int = 0) -> tuple[Dataset[Pair],
     first, count = first_step * options.batch, options.epochs * options.epoch_steps * options.batch
     if options.noisy is not None:
         if options.clean is None:
-            raise OptionError("Noisy files need their clean ones: give --clean as well.")
+            raise OptionError("Noisy files need their clean ones: give `clean` as well.")
         pairs = PairDataset(options.noisy, options.clean, length, options.rate, options.seed)
         held = set(range(len(pairs))[19::20]) or {len(pairs) - 1}
         train_items = [index for index in range(len(pairs)) if index not in held] or list(held)
@@ -118,7 +121,9 @@ def datasets(options: TrainOptions, first_step: int = 0) -> tuple[Dataset[Pair],
     noise = hold_out(find_audio(options.noise)) if options.noise else ((), ())
     recipes = [Recipe(c, n, options.snr, options.synthetic, options.simple) for c, n in zip(clean, noise, strict=True)]
     mixtures = MixtureDataset(recipes[0], length, options.rate, count, options.seed)
-    validation = MixtureDataset(recipes[1], 2 * options.rate, options.rate, 48, options.seed + 1_000_000)
+    validation = MixtureDataset(
+        recipes[1], 2 * options.rate, options.rate, VALIDATION_SIGNALS, options.seed + 1_000_000
+    )
     return Subset(mixtures, range(first, count)), validation
 
 
@@ -150,7 +155,7 @@ class _Run:
         if options.resume:
             self._load()
         elif self.state_path.exists():
-            raise OptionError(f"{options.out} holds a training already; give --resume, or another folder.")
+            raise OptionError(f"{options.out} holds a training already; give `resume`, or another folder.")
         options.out.mkdir(parents=True, exist_ok=True)
         train_set, validation = datasets(options, self.epoch * options.epoch_steps)
         self.batches = iter(DataLoader(train_set, options.batch, num_workers=options.workers, drop_last=True))
@@ -253,5 +258,5 @@ def _tensorboard(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise OptionError("--tensorboard needs the package tensorboard: pip install tensorboard.") from error
+        raise OptionError("`tensorboard` needs the package of that name: pip install tensorboard.") from error
     return SummaryWriter(str(folder))

@@ -66,7 +66,7 @@ class OutputOptions:
         return self._box or self._covering(height, width)
 
     def apply(self, result: ImageData, source: ImageData) -> ImageData:
-        """Bring an upscaler's result to what is asked for.
+        """Convert an upscaler's result to what is asked for.
 
         Args:
             result: The upscaled image.

@@ -24,7 +24,7 @@ from lsm.files import passing_name
 from lsm.image.io import printable
 from lsm.inference.options import UpscaleOptions
 from lsm.inference.provenance import describe
-from lsm.weights.resolve import Source
+from lsm.weights.resolve import Source, embedded_path
 
 
 @contextlib.contextmanager
@@ -95,11 +95,8 @@ class Cluster:
         if not self.size:
             wanted = "a GPU" if "num_gpus" in self.needs else f"{self.threads} processors (see `ray_cpus`)"
             raise OptionError(f"No machine of the cluster has {wanted} for an upscaler.")
-        file = source.fetch()
-        try:
-            self.weights = Weights(file.name, file.read_bytes(), task)
-        except OSError as error:
-            raise CheckpointError(f"{printable(file)}: cannot be read: {error.strerror or error}.") from error
+        self.weights = _weights(source.fetch(), task)
+        self.photo = _weights(embedded_path(source.photo), task) if source.photo else None
         self.settings, self._tile = self._try_out()
 
     def _try_out(self) -> tuple[str, int]:
@@ -113,7 +110,7 @@ class Cluster:
 
         task = ray.remote(**self.needs)(try_out)
         try:
-            return ray.get(task.remote(self.source.name, self.weights, self.options, self.threads))
+            return ray.get(task.remote(self.source.label, self.weights, self.options, self.threads))
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, LSMError):
                 raise error.cause from error
@@ -149,7 +146,9 @@ class Cluster:
         local = any(isinstance(path, Path) for job in jobs for path in (job.source, job.target))
         folder = str(Path.cwd()) if local else None
         with _token(jobs) as token:
-            spec = JobSpec(jobs, self.options, self.weights, self._tile, note, max_pixels, folder, token, self.threads)
+            spec = JobSpec(
+                jobs, self.options, self.weights, self.photo, self._tile, note, max_pixels, folder, token, self.threads
+            )
             try:
                 for row in self._rows(spec):
                     outcome = Outcome(row["kind"], row["text"], row["animated"])
@@ -200,6 +199,14 @@ def _note(summary: Summary, callbacks: Callbacks, job: Job, outcome: Outcome) ->
     if outcome.animated:
         summary.animated.append(job)
     callbacks.finished(job, outcome.text, outcome.kind != "failed")
+
+
+def _weights(file: Path, task: str | None) -> Weights:
+    """Read a file of weights."""
+    try:
+        return Weights(file.name, file.read_bytes(), task)
+    except OSError as error:
+        raise CheckpointError(f"{printable(file)}: cannot be read: {error.strerror or error}.") from error
 
 
 def _fitting(has: dict[str, float], needs: dict[str, int]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from lsm.batch.plan import Job
 from lsm.batch.run import Callbacks, upscale_files
@@ -52,6 +53,7 @@ class JobSpec:
         jobs: All jobs; a row of the data set is the index of one.
         options: Of the upscaler.
         weights: Of the network.
+        photo: Of the network for compressed or noisy images, where each image chooses.
         tile: Largest tile, which one worker has chosen for all.
         note: See `upscale_files`.
         max_pixels: See `upscale_files`.
@@ -63,6 +65,7 @@ class JobSpec:
     jobs: Sequence[Job]
     options: UpscaleOptions
     weights: Weights
+    photo: Weights | None
     tile: int
     note: str
     max_pixels: int
@@ -113,7 +116,7 @@ class Worker:
         try:
             self.spec: JobSpec = ray.get(attempts.spec.remote())
             torch.set_num_threads(self.spec.threads)
-            self.upscaler = build_upscaler(self.spec.weights, self.spec.options)
+            self.upscaler = build_upscaler(self.spec.weights, self.spec.options, self.spec.photo)
             self.upscaler.max_tile = self.spec.tile
             self.problem = _go_to(self.spec.folder, self.spec.token)
         except Exception as error:  # Ray would begin anew for ever, and nobody would hear why
@@ -139,20 +142,27 @@ class Worker:
             return Outcome("fatal", str(error))
 
 
-def build_upscaler(weights: Weights, options: UpscaleOptions) -> Upscaler:
-    """Make an upscaler of weights that came over the network.
+def build_upscaler(weights: Weights, options: UpscaleOptions, photo: Weights | None = None) -> Upscaler:
+    """Make an upscaler of weights that came over the network; `photo` as in `JobSpec`.
 
     Raises:
         CheckpointError: If the weights cannot be read.
         OptionError: On a wrong option, or if the network is for another task.
     """
+    upscaler = Upscaler(_network(weights), options)
+    upscaler.photo = None if photo is None else _network(photo)
+    return upscaler
+
+
+def _network(weights: Weights) -> nn.Module:
+    """Load a network from weights in memory."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, weights.file)
         file.write_bytes(weights.content)
-        return Upscaler(open_network(file, weights.task), options)
+        return open_network(file, weights.task)
 
 
-def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> tuple[bool, str]:
+def perform(job: Job, upscaler: Upscaler, note: str, max_pixels: int) -> Outcome:
     """Do one job, perhaps again.
 
     A worker may have been killed after it wrote the output and before it said so. Then what is there is, byte for byte,

@@ -10,8 +10,9 @@ from pathlib import Path
 from lsm.benchmark import conditions, plots
 from lsm.benchmark.html import page
 from lsm.benchmark.published import Published
-from lsm.benchmark.results import Results, write_csv, write_json, write_text
+from lsm.benchmark.results import Results, write_csv, write_json
 from lsm.benchmark.tables import markdown
+from lsm.files import write_text
 from lsm.version import install_command
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lsm.benchmark.methods import MethodInfo
 from lsm.errors import InputError
-from lsm.files import atomic_file
+from lsm.files import write_text
 
 FORMAT = "lsm-benchmark-1"
 
@@ -176,19 +176,6 @@ def write_csv(rows: Sequence[ImageResult], path: Path) -> None:
     writer.writeheader()
     writer.writerows(dataclasses.asdict(row) for row in rows)
     write_text(path, text.getvalue())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        InputError: If it cannot be written.
-    """
-    try:
-        with atomic_file(path) as file:
-            file.write(text.encode(errors="backslashreplace"))  # names of files may be no text
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
 def plain(value: Any) -> Any:

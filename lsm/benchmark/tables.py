@@ -1,18 +1,14 @@
-"""The field's table: methods down, sets across, PSNR/SSIM in the cells; as Markdown and for the terminal."""
+"""The field's table: methods down, sets across, PSNR/SSIM in the cells; as Markdown."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lsm.benchmark.published import Published, counterpart
-from lsm.benchmark.results import ImageResult, Mean, Results, means
+from lsm.benchmark.results import Mean, Results
 from lsm.data.datasets import IMAGES
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -106,27 +102,6 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
         "",
     ]
     return "\n".join(parts)
-
-
-def live_table(rows: Iterable[ImageResult], protocol: str) -> Table:
-    """Make the terminal's table of the means so far."""
-    from rich.table import Table
-
-    table = Table(title=f"{protocol}: PSNR (dB) / SSIM", title_justify="left")
-    groups = means(rows)
-    sets = list(dict.fromkeys(mean.image_set for mean in groups))
-    for name in ("scale", "model"):
-        table.add_column(name)
-    for name in sets:
-        images = max(mean.images for mean in groups if mean.image_set == name)
-        table.add_column(f"{name} ({images})", justify="right", no_wrap=True)
-    table.add_column("s/image", justify="right")
-    for key in dict.fromkeys((mean.scale, mean.model) for mean in groups):
-        mine = [mean for mean in groups if (mean.scale, mean.model) == key]
-        cells = {mean.image_set: f"{mean.psnr:.2f}/{mean.ssim:.4f}" for mean in mine}
-        seconds = sum(mean.seconds * mean.images for mean in mine) / sum(mean.images for mean in mine)
-        table.add_row(f"×{key[0]}", key[1], *(cells.get(name, "") for name in sets), f"{seconds:.3f}")
-    return table
 
 
 def computed_with(results: Results) -> str:

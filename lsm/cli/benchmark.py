@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from lsm.benchmark.results import ImageResult, Results
     from lsm.benchmark.settings import BenchmarkOptions
     from lsm.benchmark.statistics import Comparison
+
+_ENDLESS = 10_000  # characters of a line that no table has
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the test sets, in any common layout.", show_default=False)
@@ -129,8 +132,6 @@ def diff(
     images: Annotated[bool, typer.Option("--images/--no-images", help="List every image.")] = True,
 ) -> None:
     """Compare two results image by image; differences are second minus first, with a 95% paired bootstrap."""
-    from rich.console import Console
-
     from lsm.benchmark.results import read_json
     from lsm.benchmark.statistics import compare
 
@@ -141,7 +142,7 @@ def diff(
             raise OptionError(f"--pair {text}: give two labels as FIRST:SECOND.")
         pairs.append((labels[0], labels[1]))
     comparisons = compare(read_json(first), read_json(second), pairs)
-    console = Console(soft_wrap=True)
+    console = _console()
     if images:
         for comparison in comparisons:
             console.print(_image_table(comparison))
@@ -159,20 +160,27 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="benchmark")
 
 
+def _console() -> Console:
+    """Open the terminal; where the output goes elsewhere, lines are as long as they are."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=_ENDLESS)
+
+
 def _run(plan: BenchmarkOptions, published: str) -> None:
     """Run a benchmark with its table on the terminal; the first of several processes writes the report."""
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from lsm.benchmark.live import live_table
     from lsm.benchmark.processes import join_ranks
     from lsm.benchmark.published import select
     from lsm.benchmark.report import write_report
     from lsm.benchmark.runner import run
-    from lsm.benchmark.tables import live_table
 
     rows_to_show = select(published, plan.scales)
-    console = Console(soft_wrap=True)
+    console = _console()
     bar = Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
     task = bar.add_task("images", total=None)
     with join_ranks() as rank, show_log(console, logging.WARNING if rank.index else logging.INFO):
@@ -183,7 +191,7 @@ def _run(plan: BenchmarkOptions, published: str) -> None:
 
             def show(rows: list[ImageResult], total: int) -> None:
                 bar.update(task, completed=len(rows), total=total)
-                table: RenderableType = live_table(rows, plan.settings.protocol)
+                table: RenderableType = live_table(rows, plan.settings.protocol, console.width)
                 live.update(Group(table, bar) if console.is_terminal else "")
 
             results = run(plan, rank, show)
@@ -193,12 +201,12 @@ def _run(plan: BenchmarkOptions, published: str) -> None:
 def _finish(results: Results, console: Console, files: list[Path]) -> None:
     """Print the final table, the protocol, and where the report is."""
     from lsm.benchmark import conditions
-    from lsm.benchmark.tables import live_table
+    from lsm.benchmark.live import live_table
 
     if results.settings.get("family") == "real-sr":
         console.print(conditions.markdown(results.rows), markup=False, highlight=False)
     else:
-        console.print(live_table(results.rows, results.protocol))
+        console.print(live_table(results.rows, results.protocol, console.width))
     console.print(results.protocol_text, style="dim", highlight=False)
     console.print(f"Report: {', '.join(str(path) for path in files)}", highlight=False)
 

@@ -30,7 +30,7 @@ def check(
     scales: Annotated[str, typer.Option("--scales", "--scale", help="Scales, by commas.")] = "2,3,4",
     jobs: Jobs = _CORES,
 ) -> None:
-    """Check sets: unreadable files, wrong sizes, missing LR, and LR that shows something else or lies elsewhere.
+    """Check sets: unreadable files, wrong sizes, missing LR, LR of something else, shifted, or by another kernel.
 
     Names the first bad image and lists the others; leaves with 1 if there is any.
     """
@@ -93,7 +93,10 @@ def prepare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared in another way.")] = False,
     jobs: Jobs = _CORES,
 ) -> None:
-    """Make a folder ready: HR cropped to a multiple, MATLAB bicubic LR, sub-images, LMDB, meta_info; restartable."""
+    """Make a folder ready: HR cropped to a multiple, MATLAB bicubic LR, sub-images, LMDB, meta_info; restartable.
+
+    Leaves with 1 if images are too small for what was asked; the others are done.
+    """
     from lsm.data.datasets import parse_scales
     from lsm.data.prepare import PrepareOptions
     from lsm.data.prepare import prepare as run
@@ -120,9 +123,15 @@ def prepare(
     folders += [f"{folder}_sub" for folder in folders] if sub_size else []
     for folder in folders:
         typer.echo(_side_files(output, folder, prepared, lmdb))
-    small = [entry.name for entry in prepared if sub_size and not any("_sub/" in file[0] for file in entry.files)]
-    if small:
-        typer.echo(f"{len(small)} images are smaller than {sub_size} and give no sub-images: {', '.join(small[:5])}")
+    small = [entry.name for entry in prepared if not entry.files]
+    uncut = [entry.name for entry in prepared if entry.files and sub_size and not _has_subs(entry)]
+    too_small = [(recipe.multiple, "left out", small), (sub_size, "without sub-images", uncut)]
+    for side, outcome, names in too_small:
+        if names:
+            shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+            typer.echo(f"{len(names)} of {len(prepared)} images are smaller than {side}×{side} and {outcome}: {shown}")
+    if any(names for _, _, names in too_small):
+        raise typer.Exit(1)
 
 
 def download(
@@ -144,10 +153,14 @@ def download(
     missing = False
     for entry in entries:
         typer.echo(f"{entry.name}: {entry.about}\n  Licence: {entry.licence}")
-        if not entry.archives:
+        if entry.how_to_get:
             typer.echo(f"  Cannot be downloaded here. {entry.how_to_get}")
             missing = True
-    _download(entries, root, mirror, keep)
+    parts = [find_entry(part) for entry in entries for part in entry.parts]
+    _download(list(dict.fromkeys([*entries, *parts])), root, mirror, keep)
+    for entry in entries:
+        if entry.parts:
+            _merge(entry, root)
     if missing:
         raise typer.Exit(1)
 
@@ -167,13 +180,14 @@ def degradations(
     from lsm.data.degrade.sheet import contact_sheet
     from lsm.data.pairs import list_images
     from lsm.image.io import write_image
+    from lsm.training.image_schema import folders
     from lsm.training.options import read_options
 
     options = read_options(config, force_yml)
     settings = options["datasets"]["train"]
     if settings["type"] != "DegradedPairs":
         raise OptionError(f"{config}: datasets.train is of type {settings['type']}, which draws no degradations.")
-    images = list_images(Path(settings["dataroot_gt"]))
+    images = [image for folder in folders(settings["dataroot_gt"]) for image in list_images(Path(folder))]
     distribution = DegradationOptions(**settings["degradation"])
     write_image(output, contact_sheet(images, distribution, options["scale"], count, side, seed))
     typer.echo(f"{output}: {count} samples, clean on the left, degraded on the right")
@@ -187,6 +201,10 @@ def register(app: typer.Typer) -> None:
     for command in (check, prepare, download, degradations):
         group.command()(command)
     app.add_typer(group, name="data")
+
+
+def _has_subs(entry: Prepared) -> bool:
+    return any("_sub/" in name for name, _, _ in entry.files)
 
 
 def _distinct(found: list[ImageSet]) -> list[ImageSet]:
@@ -241,10 +259,22 @@ def _download(entries: list[Entry], root: Path, mirror: str | None, keep: bool) 
             known = "as published" if archive.sha256 or archive.md5 else "no hash is published"
             typer.echo(f"{path.name}: SHA-256 {sha256}, {known}")
             with _bar("unpacking") as advance:
-                files = extract(path, root / archive.folder, wanted, advance)
-            typer.echo(f"{path.name}: {len(files)} files in {root / archive.folder}")
+                files = extract(path, root, wanted, advance, archive.place)
+            folders = sorted({str(file.parent) for file in files})
+            typer.echo(f"{path.name}: {len(files)} files in {', '.join(folders)}")
             if not keep:
                 path.unlink()
+
+
+def _merge(entry: Entry, root: Path) -> None:
+    """Make a set of others, and say what it holds."""
+    from lsm.data.catalog import find_entry
+    from lsm.data.merge import merge_sets
+
+    with _bar(entry.name) as advance:
+        counts = merge_sets([root / find_entry(part).folder for part in entry.parts], root / entry.folder, advance)
+    about = ", ".join(f"{folder} {count} images" for folder, count in counts.items())
+    typer.echo(f"{root / entry.folder}: {about}")
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def _bar() -> Iterator[tuple[Callable[[int, int], None], Callable[[Path, FileRep
 
 
 def _line(source: Path, report: FileReport) -> str:
-    """Say what was done with a file."""
+    """Print what was done with a file."""
     parts = [f"{source}  {report.seconds:.2f} s, {report.rate} Hz, channels: {report.channels}"]
     parts.append(f"real-time factor {report.real_time_factor:.3f}")
     if report.latency is not None:

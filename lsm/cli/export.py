@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lsm.cli.image_options import Plugins
+
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="Any weights that `lsm upscale -n` takes: a name or a file.")
 ]
@@ -95,10 +97,13 @@ def convert(
     ] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", help="Of the training, for the header.")] = None,
     licence: Licence = None,
+    plugin: Plugins = [],  # noqa: B006  (typer reads it, nothing writes it)
 ) -> None:
     """Write weights as our safetensors, which say where they come from, or as a .pth of BasicSR."""
+    from lsm.plugins import load_plugins
     from lsm.weights.convert import convert as convert_weights
 
+    load_plugins(plugin)
     about = {"training_set": training_set, "iterations": iterations, "licence": licence, "averaging": key}
     known = {name: str(value) for name, value in about.items() if value is not None}
     model = convert_weights(source, output, key=key, naming=naming, about=known)

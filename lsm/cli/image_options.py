@@ -90,6 +90,9 @@ RayCpus = Annotated[
 ]
 
 
+Plugins = Annotated[
+    list[str], typer.Option("--plugin", help="Module, or file .py, to import first: mixers that the weights need.")
+]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of the results, e.g. 1920x1080.")]
 Width = Annotated[int | None, typer.Option("--width", help="Width of the results; the height follows.")]
 Height = Annotated[int | None, typer.Option("--height", help="Height of the results; the width follows.")]

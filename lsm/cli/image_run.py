@@ -80,8 +80,6 @@ def _run_on_ray(
     from lsm.inference.provenance import processing_note
 
     assert batch.ray is not None
-    if source.photo:
-        raise OptionError(f"On a cluster images do not choose: name `model` {source.name} or {source.photo}.")
     with ray_cluster.connect(batch.ray):
         cluster = ray_cluster.Cluster(source, options, task, batch.ray_cpus)
         with _progress(jobs, cluster.settings, hide) as callbacks:

@@ -45,10 +45,10 @@ def models() -> None:
     console = Console()
     for table, headers in ((_for_images(images), images), (_denoisers(denoisers), denoisers)):
         console.print(table)
-        console.print("\ntrained on")
-        for name, header in headers.items():
-            line = f" {name}: {header.metadata.get('training_set', 'not stated')}"
-            console.print(line, markup=False, soft_wrap=True)
+        for title, key in (("for", "intended_use"), ("limits", "limits"), ("trained on", "training_set")):
+            console.print(f"\n{title}")
+            for line in _grouped(headers, key):
+                console.print(f" {line}", markup=False, soft_wrap=True)
         console.print()
 
 
@@ -80,6 +80,14 @@ def _denoisers(headers: Mapping[str, Header]) -> Table:
         latency = f"{1000 * config['settings']['window'] / rate:.0f} ms" if causal else "looks ahead"
         table.add_row(name, f"{rate / 1000:g} kHz", latency, *_numbers(header), *_stated(header, "steps", "licence"))
     return table
+
+
+def _grouped(headers: Mapping[str, Header], key: str) -> list[str]:
+    """Return what headers state under a key, a line for all weights that state the same."""
+    names: dict[str, list[str]] = {}
+    for name, header in headers.items():
+        names.setdefault(header.metadata.get(key, "not stated"), []).append(name)
+    return [f"{', '.join(group)}: {text}" for text, group in names.items()]
 
 
 def _numbers(header: Header) -> tuple[str, str]:

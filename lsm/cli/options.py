@@ -1,4 +1,4 @@
-"""`lsm options`: the option files that come with the package, listed, and copied to where they can be changed."""
+"""`lsm options`: the configs that come with the package, listed, and copied to where they can be changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def list_files() -> None:
-    """List the option files that come with the package."""
+    """List the configs that come with the package."""
     from lsm.training.recipes import recipes, summary
 
     files = recipes()
@@ -27,7 +27,7 @@ def copy(
     ),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
 ) -> None:
-    """Copy option files, to be changed and given to `lsm train -opt` and `lsm test -opt`."""
+    """Copy configs, to be changed and given to `lsm train -opt` and `lsm test -opt`."""
     from lsm.training.recipes import copy as copy_files
 
     for file in copy_files(names, output, overwrite):
@@ -36,7 +36,7 @@ def copy(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
-    group = typer.Typer(add_completion=False, no_args_is_help=True, help="Option files for training and testing.")
+    group = typer.Typer(add_completion=False, no_args_is_help=True, help="Configs for training and testing.")
     group.command("list")(list_files)
     group.command()(copy)
     app.add_typer(group, name="options")

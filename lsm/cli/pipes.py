@@ -65,7 +65,7 @@ class Piped:
 
 @contextlib.contextmanager
 def pipe(names: Sequence[str], naming: Naming) -> Iterator[Piped]:
-    """Give the standard streams files for the time of a run.
+    """Replace the standard streams by files for the time of a run.
 
     Args:
         names: Inputs; "-" reads an image from the standard input.

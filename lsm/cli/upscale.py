@@ -39,6 +39,7 @@ def upscale(
     subsampling: options.Subsampling = None,
     dpi: options.Dpi = "keep",
     pages: options.Pages = "one",
+    plugin: options.Plugins = [],  # noqa: B006
     ray: options.Ray = None,
     ray_cpus: options.RayCpus = None,
 ) -> None:
@@ -55,8 +56,10 @@ def upscale(
         fp32, tile=tile, tile_overlap=tile_overlap, precision=precision, device=device, ensemble=ensemble, scale=scale,
         alpha=alpha, seed=seed, wrap=wrap,
     )  # fmt: skip
+    from lsm.plugins import load_plugins
     from lsm.weights.resolve import resolve
 
+    load_plugins(plugin)
     source = resolve(model, scale)
     if scale is not None and (size or width or height):
         raise OptionError("--scale and --size, --width or --height exclude each other.")

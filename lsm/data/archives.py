@@ -40,6 +40,7 @@ def extract(
     folder: Path,
     beginnings: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    place: Callable[[str], str] | None = None,
 ) -> list[Path]:
     """Unpack a tar or zip archive.
 
@@ -50,6 +51,7 @@ def extract(
         folder: Where to; made if missing.
         beginnings: Beginnings of the names of wanted members; all if empty.
         progress: Called with the files done and all files.
+        place: Changes the name of a member to where it goes in the folder.
 
     Returns:
         The files.
@@ -68,7 +70,8 @@ def extract(
             _check_room(members, archive, folder)
             files = []
             for number, member in enumerate(members, 1):
-                files.append(_write(member, folder))
+                name = member.name.removeprefix("./")
+                files.append(_write(member, folder / PurePosixPath(place(name) if place else name)))
                 if progress:
                     progress(number, len(members))
             return files
@@ -155,8 +158,7 @@ def _check_room(members: Sequence[Member], archive: Path, folder: Path) -> None:
         raise InputError(f"{archive}: unpacks to {need:,} bytes; {free:,} are free in {folder}.")
 
 
-def _write(member: Member, folder: Path) -> Path:
-    target = folder / PurePosixPath(member.name)
+def _write(member: Member, target: Path) -> Path:
     if target.is_file() and target.stat().st_size == member.size:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

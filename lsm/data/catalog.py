@@ -18,14 +18,15 @@ class Archive:
 
     Attributes:
         url: Its owner's address.
-        folder: Where its members go, relative to the root of all sets.
+        moves: Beginnings of its members' names, each with what takes its place under the root of all sets: owners
+            pack sets in many ways, `options` and docs name one.
         size: Bytes, if known.
         sha256: In hexadecimal, if known.
         md5: In hexadecimal, if known.
     """
 
     url: str
-    folder: str = "."
+    moves: tuple[tuple[str, str], ...] = ()
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
@@ -34,6 +35,13 @@ class Archive:
     def name(self) -> str:
         """The file's name: the end of its address."""
         return self.url.rsplit("/", 1)[-1]
+
+    def place(self, member: str) -> str:
+        """Return where a member goes, relative to the root of all sets."""
+        for beginning, instead in self.moves:
+            if member.startswith(beginning):
+                return instead + member.removeprefix(beginning)
+        return member
 
 
 @dataclass(frozen=True)
@@ -44,16 +52,20 @@ class Entry:
         name: Its usual name.
         about: What it is.
         licence: On what terms its owners give it.
-        archives: Files that hold it; empty if it cannot be downloaded.
+        folder: Where it lies, relative to the root of all sets.
+        archives: Files that hold it.
         members: Beginnings of the members' names that belong to it; all members if empty.
+        parts: Names of the sets that make it up; it is then a folder of their files together.
         how_to_get: What to do where it cannot be downloaded.
     """
 
     name: str
     about: str
     licence: str
+    folder: str
     archives: tuple[Archive, ...] = ()
     members: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     how_to_get: str = ""
 
 
@@ -62,14 +74,21 @@ _EDSR = "https://cv.snu.ac.kr/research/EDSR/"
 
 _BENCHMARK = Archive(
     f"{_EDSR}benchmark.tar",
+    (("benchmark/", "SR/"),),
     size=250_112_000,
     sha256="80c21c333bbf6ceb5308b7243761f8284478274413a97b96f1d63e9045fd93e8",
     md5="4ace41d33c2384b97e6b320cd0afd6ba",
 )
 
 
+_DIV2K_MOVES = (
+    ("DIV2K_train_", "DIV2K/"),
+    ("DIV2K_valid_", "DIV2K_valid/"),
+)
+
+
 def _div2k(name: str, md5: str, size: int | None = None, sha256: str | None = None) -> Archive:
-    return Archive(f"{_DIV2K}DIV2K_{name}.zip", "DIV2K", size, sha256, md5)
+    return Archive(f"{_DIV2K}DIV2K_{name}.zip", _DIV2K_MOVES, size, sha256, md5)
 
 
 _DIV2K_LICENCE = (
@@ -80,8 +99,9 @@ _DIV2K_LICENCE = (
 CATALOG = (
     Entry(
         "DIV2K",
-        "800 images for training and 100 for validation at 2K (Agustsson and Timofte, CVPRW 2017): HR.",
+        "800 images to train on at 2K (Agustsson and Timofte, CVPRW 2017): HR, and MATLAB's bicubic LR at ×2, ×3, ×4.",
         _DIV2K_LICENCE,
+        "DIV2K",
         (
             _div2k(
                 "train_HR",
@@ -90,19 +110,6 @@ CATALOG = (
                 "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
             ),
             _div2k(
-                "valid_HR",
-                "9fcdda83005c5e5997799b69f955ff88",
-                448_993_893,
-                "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
-            ),
-        ),
-    ),
-    Entry(
-        "DIV2K_LR",
-        "The bicubic LR of DIV2K at ×2, ×3 and ×4, as its owners made it with MATLAB.",
-        _DIV2K_LICENCE,
-        (
-            _div2k(
                 "train_LR_bicubic_X2",
                 "9a637d2ef4db0d0a81182be37fb00692",
                 925_390_592,
@@ -110,6 +117,20 @@ CATALOG = (
             ),
             _div2k("train_LR_bicubic_X3", "ad80b9fe40c049a07a8a6c51bfab3b6d"),
             _div2k("train_LR_bicubic_X4", "76c43ec4155851901ebbe8339846d93d"),
+        ),
+    ),
+    Entry(
+        "DIV2K_valid",
+        "The 100 images of DIV2K to validate on: HR, and MATLAB's bicubic LR at ×2, ×3, ×4.",
+        _DIV2K_LICENCE,
+        "DIV2K_valid",
+        (
+            _div2k(
+                "valid_HR",
+                "9fcdda83005c5e5997799b69f955ff88",
+                448_993_893,
+                "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
+            ),
             _div2k(
                 "valid_LR_bicubic_X2",
                 "1512c9a3f7bde2a1a21a73044e46b9cb",
@@ -124,12 +145,28 @@ CATALOG = (
         "Flickr2K",
         "2650 images at 2K, with bicubic LR at ×2, ×3 and ×4 (Lim et al., EDSR, CVPRW 2017).",
         "No licence is stated; the images come from Flickr under their authors' terms. Custom: research.",
-        (Archive(f"{_EDSR}Flickr2K.tar", md5="5d3f39443d5e9489bff8963f8f26cb03"),),
+        "Flickr2K",
+        (
+            Archive(
+                f"{_EDSR}Flickr2K.tar",
+                (("Flickr2K/Flickr2K_", "Flickr2K/"),),
+                md5="5d3f39443d5e9489bff8963f8f26cb03",
+            ),
+        ),
+        ("Flickr2K/Flickr2K_HR/", "Flickr2K/Flickr2K_LR_bicubic/"),
+    ),
+    Entry(
+        "DF2K",
+        "DIV2K and Flickr2K in one folder, 3450 images: what the larger networks are trained on.",
+        "Those of DIV2K and of Flickr2K.",
+        "DF2K",
+        parts=("DIV2K", "Flickr2K"),
     ),
     Entry(
         "Set5",
         "5 test images (Bevilacqua et al., BMVC 2012), as the authors of EDSR pack them, with MATLAB's LR.",
         "No licence is stated. Custom: research.",
+        "SR/Set5",
         (_BENCHMARK,),
         ("benchmark/Set5/",),
     ),
@@ -137,6 +174,7 @@ CATALOG = (
         "Set14",
         "14 test images (Zeyde et al., 2010), as the authors of EDSR pack them, with MATLAB's LR.",
         "No licence is stated. Custom: research.",
+        "SR/Set14",
         (_BENCHMARK,),
         ("benchmark/Set14/",),
     ),
@@ -144,6 +182,7 @@ CATALOG = (
         "B100",
         "The 100 test images of the Berkeley Segmentation Dataset (Martin et al., ICCV 2001), with MATLAB's LR.",
         "Non-commercial research and education (Berkeley Segmentation Dataset).",
+        "SR/B100",
         (_BENCHMARK,),
         ("benchmark/B100/",),
     ),
@@ -151,6 +190,7 @@ CATALOG = (
         "Urban100",
         "100 images of buildings (Huang et al., CVPR 2015), with MATLAB's LR.",
         "The images come from Flickr under Creative Commons licences of their authors. Custom: research.",
+        "SR/Urban100",
         (_BENCHMARK,),
         ("benchmark/Urban100/",),
     ),
@@ -158,8 +198,9 @@ CATALOG = (
         "Manga109",
         "109 pages of Japanese comics, one of each volume (Matsui et al., 2017).",
         "By permission of its owners only; academic use, no redistribution. Manga109-s, 87 volumes, for companies too.",
+        "SR/Manga109",
         how_to_get="Apply at http://www.manga109.org/en/download.html (the University of Tokyo answers within days); "
-        "put the 109 images into ROOT/Manga109/HR; the benchmark makes their LR, or `lsm data prepare` does.",
+        "then `lsm data prepare FOLDER datasets/SR/Manga109` puts the 109 images, and their LR, in their place.",
     ),
 )
 

@@ -1,7 +1,8 @@
-"""Checking sets before anything relies on them: files that cannot be read, wrong sizes, missing and misaligned LR."""
+"""Checking sets before anything relies on them: unreadable files, wrong sizes, LR that is missing, shifted or odd."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lsm.data.datasets import ImageSet
+from lsm.data.origin import other_origin
 from lsm.data.pairs import Pair, list_images, lr_stems
 from lsm.data.workers import map_in_order
 from lsm.errors import InputError
@@ -93,8 +95,12 @@ def check_pair(pair: Pair, scale: int, lr_folder: Path | None = None) -> list[st
         ]
     if min(height, width) == 0:
         return [f"{pair.hr}: {hr.shape[1]}×{hr.shape[0]} is too small for ×{scale}."]
-    fault = misalignment(hr[: height * scale, : width * scale], lr)
-    return [f"{pair.lr}: {fault} than {pair.hr.name}."] if fault else []
+    hr = hr[: height * scale, : width * scale]
+    if fault := misalignment(hr, lr):
+        return [f"{pair.lr}: {fault} than {pair.hr.name}."]
+    named = bool(re.search("bic|lrbi", "/".join(pair.lr.parts[-3:-1]), re.IGNORECASE))
+    fault = other_origin(hr, lr, must_be_bicubic=named) if scale > 1 else None
+    return [f"{pair.lr}: {fault} of {pair.hr.name}."] if fault else []
 
 
 def misalignment(hr: np.ndarray, lr: np.ndarray) -> str | None:
@@ -149,7 +155,7 @@ def _fine_shift(expected: np.ndarray, given: np.ndarray) -> tuple[float, float]:
 
 def _strays(image_set: ImageSet) -> Iterable[Path]:
     """List files of LR that belong to no file of HR."""
-    if image_set.lr_folder is None:
+    if image_set.lr_folder in (None, image_set.hr_folder):
         return []
     known = {stem.lower() for pair in image_set.pairs for stem in lr_stems(pair.name, image_set.scale)}
     return [path for path in list_images(image_set.lr_folder) if path.stem.lower() not in known]

@@ -5,11 +5,12 @@ Recognised for a set NAME under a root (or under its folders SR and benchmark; t
     NAME/HR              NAME/LR_bicubic/X4/{}x4.png          LSM, MambaIR, EDSR
     NAME/HR_x4           NAME/LR_x4/{}.png                    one folder a scale
     NAME/GTmod4          NAME/LRbicx4/{}.png                  HAT, BasicSR (GTmod12 too)
+    NAME/image_SRF_4     NAME/image_SRF_4/{}_LR.png           SelfExSR, HR ends with _HR; other methods' images are left
     NAME_HR              NAME_LR_bicubic/X4/{}x4.png          DIV2K and Flickr2K as their owners pack them
     NAME                 -                                    images and nothing else
 
-File names of low resolution are `{}`, `{}x4` or `{}_LRBI_x4`, where an ending `_HR_x4` of the high resolution is left
-out first. Letters may be of either case. Nothing is read from the images here.
+File names of low resolution are `{}`, `{}x4`, `{}_LRBI_x4` or `{}_LR`, where an ending `_HR_x4` of the high resolution
+is left out first. Letters may be of either case. Nothing is read from the images here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsm.data.pairs import Pair, image_names, list_images, match_lr
+from lsm.data.pairs import Pair, image_names, list_hr, match_lr
 from lsm.errors import InputError, OptionError, unknown_name
 
 ALIASES = {
@@ -35,7 +36,7 @@ ALIASES = {
 IMAGES = {"Set5": 5, "Set14": 14, "B100": 100, "Urban100": 100, "Manga109": 109}
 """How many images the whole test sets have; a mean over fewer is no figure of that set."""
 
-_HR = ("HR_x{scale}", "GTmod{scale}", "HR/X{scale}", "HR", "GTmod12", "GT", "original")
+_HR = ("HR_x{scale}", "GTmod{scale}", "HR/X{scale}", "HR", "GTmod12", "GT", "original", "image_SRF_{scale}")
 _LR = (
     "LR_bicubic/X{scale}",
     "LR_bicubic_X{scale}",
@@ -43,6 +44,7 @@ _LR = (
     "LR_x{scale}",
     "LR/X{scale}",
     "LRBI/X{scale}",
+    "image_SRF_{scale}",
 )
 _BESIDE = ("", "SR", "benchmark", "DIV2K", "Flickr2K")  # folders in which roots keep their sets
 
@@ -125,7 +127,7 @@ def pair_folders(
     Raises:
         InputError: If low-resolution files are missing, or two high-resolution files have the same stem.
     """
-    hr = list_images(hr_folder)
+    hr = list_hr(hr_folder, lr_folder)
     lr = match_lr(hr, lr_folder, scale) if lr_folder else [None] * len(hr)
     pairs = tuple(Pair(h.stem, h, found) for h, found in zip(hr, lr, strict=True))
     missing = [pair.name for pair in pairs if pair.lr is None]
@@ -154,7 +156,9 @@ def set_names(root: Path) -> list[str]:
     names: dict[str, None] = {}
     for beside in _BESIDE:
         parent = _child(root, beside)
-        for folder in _folders(parent) if parent else []:
+        if parent is None or (beside and _is_set(parent)):  # the folders of a set are no sets
+            continue
+        for folder in _folders(parent):
             prefix = re.match(r"(.+)_HR$", folder.name, flags=re.IGNORECASE)
             if prefix and _has_images(folder):
                 names.setdefault(canonical_name(prefix[1]))

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm.errors import InputError
+from lsm.data.lmdb_images import list_lmdb
+from lsm.errors import InputError, one_line
 from lsm.image.formats import EXTENSIONS
 from lsm.image.io import read_rgb
 from lsm.image.resize import imresize
 
-LR_TEMPLATES = ("{stem}", "{stem}x{scale}", "{stem}_LRBI_x{scale}")
+LR_TEMPLATES = ("{stem}", "{stem}x{scale}", "{stem}_LRBI_x{scale}", "{stem}_LR", "{stem}_LR_x{scale}")
 """Names of low-resolution files, by the stem of the high-resolution one."""
 
 
@@ -36,11 +37,16 @@ class Pair:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """List the images of a folder, sorted by name; folders inside it and hidden files are left out.
+    """List the images of a folder, sorted by name; folders inside it, hidden files and other files are left out.
+
+    Args:
+        folder: The folder; one named `NAME.lmdb` is BasicSR's database of images.
 
     Raises:
         InputError: If the folder cannot be read.
     """
+    if folder.suffix == ".lmdb":
+        return list_lmdb(folder)
     return [folder / name for name in sorted(image_names(folder))]
 
 
@@ -56,6 +62,32 @@ def image_names(folder: Path) -> Iterator[str]:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}.") from error
 
 
+def list_hr(folder: Path, lr_folder: Path | None, listing: Path | None = None) -> list[Path]:
+    """List the high-resolution images of a folder.
+
+    Args:
+        folder: The folder.
+        lr_folder: That of the low-resolution ones; where it is the same, as in SelfExSR's sets, HR ends with `_HR`.
+        listing: A text file that names the images to take, by the first word of each line: BasicSR's `meta_info_file`.
+            A name may lead into folders below, `n01440764/n01440764_18.JPEG`.
+
+    Raises:
+        InputError: If a folder or the listing cannot be read.
+    """
+    if listing is not None:
+        try:
+            lines = listing.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{listing}: cannot be read as a list of images: {one_line(error)}.") from error
+        names = list(dict.fromkeys(line.split()[0] for line in lines if line.strip()))
+        if any("/" in name for name in names):
+            return sorted(path for path in map(folder.joinpath, names) if path.is_file())
+        known = {path.name: path for path in list_images(folder)}
+        return sorted(known[name] for name in names if name in known)
+    images = list_images(folder)
+    return [path for path in images if path.stem.upper().endswith("_HR")] if folder == lr_folder else images
+
+
 def match_lr(hr: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
     """Find the low-resolution file of every high-resolution one.
 
@@ -63,16 +95,17 @@ def match_lr(hr: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
 
     Args:
         hr: High-resolution files.
-        folder: Folder of the low-resolution files.
+        folder: Folder of the low-resolution files; it may be that of `hr` too.
         scale: The scale that some names carry.
 
     Returns:
         A path for each of `hr`, or none where there is no such file.
     """
-    known = {path.stem.lower(): path for path in list_images(folder)}
+    own = set(hr)
+    known = {path.stem.lower(): path for path in list_images(folder) if path not in own}
     best: list[Path | None] = [None] * len(hr)
     most = 0
-    for template in range(len(LR_TEMPLATES)):
+    for template in range(2 * len(LR_TEMPLATES)):
         found = [known.get(lr_stems(path.stem, scale)[template].lower()) for path in hr]
         count = sum(path is not None for path in found)
         if count > most:
@@ -81,9 +114,9 @@ def match_lr(hr: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
 
 
 def lr_stems(stem: str, scale: int) -> list[str]:
-    """Return the stem of the low-resolution file by each of `LR_TEMPLATES`, an ending `_HR_x4` of the stem left out."""
+    """Return the stems of the low-resolution file by `LR_TEMPLATES`, without an ending `_HR_x4` and then with it."""
     plain = re.sub(rf"_HR(_x{scale})?$", "", stem, flags=re.IGNORECASE)
-    return [template.format(stem=plain, scale=scale) for template in LR_TEMPLATES]
+    return [template.format(stem=each, scale=scale) for each in (plain, stem) for template in LR_TEMPLATES]
 
 
 def load_pair(pair: Pair, scale: int) -> tuple[np.ndarray, np.ndarray]:

@@ -83,7 +83,8 @@ class Prepared:
         name: File name of its source.
         size: Bytes of its source.
         mtime: When its source was last changed, in nanoseconds.
-        files: Files made of it, relative to the output folder, each with height and width.
+        files: Files made of it, relative to the output folder, each with height and width; none if it is smaller than
+            one LR pixel at all scales needs.
     """
 
     name: str
@@ -114,7 +115,7 @@ def prepare(
         All images, in the order of their names.
 
     Raises:
-        InputError: If an image cannot be read or is too small, or the folders are the same.
+        InputError: If an image cannot be read, or the folders are the same.
         OptionError: If the output folder holds what other options made.
     """
     images = list_images(source)
@@ -147,17 +148,17 @@ def prepare_image(source: Path, output: Path, options: PrepareOptions) -> Prepar
         options: What to make of each image.
 
     Returns:
-        What was made.
+        What was made; no files if the image is smaller than the multiple.
 
     Raises:
-        InputError: If the image cannot be read, or is smaller than the multiple.
+        InputError: If the image cannot be read.
     """
     state = source.stat()
     image = read_rgb(source)
     multiple = options.multiple
     height, width = (side // multiple * multiple for side in image.shape[:2])
     if min(height, width) == 0:
-        raise InputError(f"{source}: {image.shape[1]}×{image.shape[0]} is smaller than {multiple}×{multiple}.")
+        return Prepared(source.name, state.st_size, state.st_mtime_ns, ())
     hr = image[:height, :width]
     files = [_write(output, f"HR/{source.stem}.png", hr)]
     files += _write_subs(output, "HR_sub", source.stem, hr, options, 1)

@@ -18,6 +18,12 @@ from lsm.inference.options import Precision
 
 QUEUE = 16  # visitors who may wait; one is served at a time, since one image fills memory and processor
 TILES = [("auto: what fits the memory", "auto"), ("none: the image whole", "0"), "64", "128", "256", "512"]
+MODEL_HELP = (
+    "auto looks at your image. A JPEG that lost detail, or an image with visible noise, goes to the model `photo`, "
+    "which smooths what compression and noise have left; a clean image goes to `fast`, which keeps all it finds. The "
+    "result says which one it was and why. Nothing is invented: what is not in the image stays blurred."
+)
+"""For people who have never heard of a model; where no `photo` weights of the scale are there, `fast` does all."""
 SYSTEM_FONT = ("system-ui", "sans-serif")
 THEME = gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=SYSTEM_FONT, font_mono=("monospace",))
 STYLE = ".gradio-container {max-width: 1180px !important; margin: auto} footer {display: none !important}"
@@ -62,7 +68,7 @@ def _choices(models: Sequence[str]) -> tuple[gr.File, gr.Dropdown, gr.Slider, gr
     """Make what a visitor chooses by, in the order in which `_upscaling` takes it, and the button to start."""
     return (
         gr.File(label="Image", file_types=list(EXTENSIONS), height=140, elem_id="upload"),
-        gr.Dropdown(list(models), value=models[0], label="Model", elem_id="model"),
+        gr.Dropdown(list(models), value=models[0], label="Model", info=MODEL_HELP, elem_id="model"),
         gr.Slider(1, 8, value=4, step=0.5, label="Scale", elem_id="scale"),
         gr.Dropdown(TILES, value="auto", label="Tile", info="In pixels of the input.", elem_id="tile"),
         gr.Radio(list(PRECISIONS), value="fp32", label="Precision", elem_id="precision"),

@@ -134,7 +134,7 @@ def to_onnx(model: Network, precision: str = "fp32") -> Any:
 
 
 def describe(model: Network, precision: str, twin: Network, about: Mapping[str, str]) -> dict[str, str]:
-    """Say what a program needs to know of the network, as the file's metadata.
+    """Return what a program needs to know of the network, as the file's metadata.
 
     Args:
         model: The network.

@@ -106,7 +106,7 @@ class AfterHead:
 
 
 def scale_transparency(data: bytes, image: Image.Image) -> None:
-    """Bring the transparent grey of a PNG of 1, 2 or 4 bits to the 8 bits to which Pillow expands its pixels.
+    """Expand the transparent grey of a PNG of 1, 2 or 4 bits to 8 bits, as Pillow expands its pixels.
 
     Args:
         data: The whole file.

@@ -69,15 +69,15 @@ class RemotePath:
         return PurePosixPath(match["path"])
 
     def exists(self) -> bool:
-        """Tell whether there is such a file or folder now."""
+        """Return whether there is such a file or folder now."""
         return self._ask(lambda system, path: bool(system.exists(path)))
 
     def is_file(self) -> bool:
-        """Tell whether there is such a file."""
+        """Return whether there is such a file."""
         return self._ask(lambda system, path: bool(system.isfile(path)))
 
     def is_dir(self) -> bool:
-        """Tell whether there is such a folder; in an object store, whether anything lies below the name."""
+        """Return whether there is such a folder; in an object store, whether anything lies below the name."""
         return self._ask(lambda system, path: bool(system.isdir(path)))
 
     def files(self) -> list[RemotePath]:
@@ -150,7 +150,7 @@ AnyPath = Path | RemotePath
 
 def any_path(name: str | os.PathLike[str] | RemotePath) -> AnyPath:
     """Take a name for a URL if it looks like one, else for a file of this machine."""
-    if isinstance(name, RemotePath):
+    if isinstance(name, RemotePath | Path):  # as it is: a kind of path may know where its bytes are
         return name
     if isinstance(name, str) and _URL.fullmatch(name):
         return RemotePath(name.rstrip("/"))
@@ -158,7 +158,7 @@ def any_path(name: str | os.PathLike[str] | RemotePath) -> AnyPath:
 
 
 def exists(path: AnyPath) -> bool:
-    """Tell whether there is such a file, without an error if the name is too long for one."""
+    """Return whether there is such a file, without an error if the name is too long for one."""
     return path.exists() if isinstance(path, RemotePath) else os.path.exists(path)  # noqa: PTH110
 
 

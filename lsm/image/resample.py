@@ -41,7 +41,7 @@ def resized(pixels: np.ndarray, height: int, width: int, dtype: np.dtype) -> np.
 
 
 def fill_hidden_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Give faint pixels the colour of their neighbours, weighed by alpha, and hidden ones that of the nearest visible.
+    """Replace faint pixels' colours by their neighbours', weighed by alpha, and hidden ones' by the nearest visible.
 
     Their stored colour is arbitrary, often black, and would bleed into the edge of what is visible.
 

@@ -210,7 +210,7 @@ def _stated_range(page: Any) -> tuple[float, float] | None:
 
 
 def _to_unit_range(pixels: np.ndarray, bounds: tuple[float, float] | None, colours: int) -> np.ndarray:
-    """Bring floats to [0, 1].
+    """Scale floats to [0, 1].
 
     Raises:
         InputError: If some lie outside of their range or are no numbers.

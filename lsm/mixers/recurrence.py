@@ -53,7 +53,7 @@ class RecurrenceConfig:
     """The recurrence of a network: a named mode, and where it differs from that.
 
     It is written as a name, `recurrence: gated`, or as a mapping, `recurrence: {mode: gated, scan_order: hilbert}`, in
-    option files and as an argument alike.
+    configs and as an argument alike.
 
     Attributes:
         mode: One of `RECURRENCES`; it gives `transition`, `input_norm`, `modulation` and `scan_order` their values

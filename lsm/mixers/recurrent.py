@@ -178,7 +178,7 @@ class ModulatedLRU(LRUParameters):
         return permute_tokens(states, inverse, order)
 
     def _categories(self, scores: Tensor) -> Tensor:
-        """Give each token its category, (B, L)."""
+        """Return each token's category, (B, L)."""
         method = self.config.categories if self.training else ("gumbel" if self.sampling else "argmax")
         return assign_categories(scores, method, self.config.temperature, self.generator)
 

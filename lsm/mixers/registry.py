@@ -74,6 +74,23 @@ MIXERS: tuple[MixerEntry, ...] = (
 """Every mixer, in the order of the table in docs/mixers.md."""
 
 
+def add_mixer(name: str, kind: type[TokenMixer], build: Callable[..., TokenMixer] | None = None) -> None:
+    """Add a mixer of a module of one's own to the list, for as long as the process runs.
+
+    Args:
+        name: What it is called in options.
+        kind: The class that does the work.
+        build: Called with C, `sequence` and options by name; the class by default.
+
+    Raises:
+        OptionError: If there is a mixer of that name.
+    """
+    global MIXERS
+    if name in mixer_names():
+        raise OptionError(f"There is a mixer {name} already; choose another name.")
+    MIXERS += (_entry(name, kind, build),)
+
+
 def mixer_names() -> list[str]:
     """Return the names of all mixers."""
     return [entry.name for entry in MIXERS]

@@ -54,7 +54,7 @@ class SemanticModulation(nn.Module):
 def assign_categories(
     scores: Tensor, method: str, temperature: float = 1.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Give each token a category: the nearest prototype, or one drawn in proportion to M^(1/τ).
+    """Return each token's category: the nearest prototype, or one drawn in proportion to M^(1/τ).
 
     Drawing adds Gumbel noise g to log M: arg max(log M/τ + g) is a sample of softmax(log M/τ).
 

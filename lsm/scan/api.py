@@ -86,7 +86,7 @@ def default_backend(device: torch.device) -> str:
 
 
 def _split(value: Sequence, is_complex: bool) -> Planes:
-    """Give the planes of a sequence, as many as the whole computation has."""
+    """Return the planes of a sequence, as many as the whole computation has."""
     if isinstance(value, tuple):
         return value
     if value.is_complex():

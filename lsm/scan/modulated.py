@@ -82,7 +82,7 @@ def _fastest(tensors: tuple[Tensor, ...]) -> str:
 
 
 def _loop_takes(tensors: tuple[Tensor, ...]) -> bool:
-    """Say whether the compiled loop can run: in the types, and where, the tensors are, and without a gradient."""
+    """Return whether the compiled loop can run: in the types, and where, the tensors are, and without a gradient."""
     dtype = tensors[0].dtype
     alike = all(item.dtype == dtype and item.device.type == "cpu" for item in tensors)
     wants_gradient = torch.is_grad_enabled() and any(item.requires_grad for item in tensors)
@@ -117,7 +117,7 @@ def _compose(
 
 
 def _carries(inputs: Tensor, decay: Tensor, gates: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the shapes of the states that are kept; how many is known where the kernels are."""
+    """Return the shapes of the states that are kept; how many is known where the kernels are."""
     from lsm.scan.triton_modulated import chunk_shape
 
     batch, length, width = decay.shape

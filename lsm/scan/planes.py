@@ -47,7 +47,7 @@ def conj(a: Planes) -> Planes:
 
 
 def result_dtype(*tensors: Tensor | None) -> torch.dtype:
-    """Say in which type a scan of such tensors is computed: at least float32."""
+    """Return the dtype in which a scan of such tensors is computed: at least float32."""
     dtype = torch.float32
     for tensor in tensors:
         dtype = dtype if tensor is None else torch.promote_types(dtype, tensor.dtype)

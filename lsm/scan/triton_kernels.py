@@ -90,7 +90,7 @@ def inputs(
 
 @triton.jit
 def program_place(CHUNK: tl.constexpr, LANES: tl.constexpr):
-    """Say what this program computes: its chunk, its steps (CHUNK,), its lanes (LANES,), its sequence of the batch."""
+    """Return what this program computes: chunk, steps (CHUNK,), lanes (LANES,), and sequence of the batch."""
     chunk = tl.program_id(0).to(tl.int64)
     lanes = tl.program_id(1) * LANES + tl.arange(0, LANES)
     return chunk, chunk * CHUNK + tl.arange(0, CHUNK), lanes, tl.program_id(2).to(tl.int64)
@@ -98,7 +98,7 @@ def program_place(CHUNK: tl.constexpr, LANES: tl.constexpr):
 
 @triton.jit
 def add_start(ar, ai, br, bi, s_re, s_im, COMPLEX: tl.constexpr, CHUNK: tl.constexpr):
-    """Let the first row of a tile start from a state (LANES,): b_1 ← b_1 + a_1 s."""
+    """Start the first row of a tile from a state (LANES,): b_1 ← b_1 + a_1 s."""
     first = tl.arange(0, CHUNK)[:, None] == 0
     s_re, s_im = s_re[None, :], s_im[None, :]
     if COMPLEX:

@@ -103,7 +103,7 @@ def run_backward(
 
 
 def rows(tokens: Tensor) -> tuple[Tensor, int]:
-    """Give a kernel (B, L, …) as a matrix of B·L rows, and their stride; copied only if it is not one."""
+    """Return (B, L, …) as a matrix of B·L rows, and their stride; copied only if it is not one."""
     batch_stride, stride, last = tokens.stride()
     if last != 1 or (tokens.shape[0] > 1 and batch_stride != stride * tokens.shape[1]):
         tokens = tokens.contiguous()
@@ -111,7 +111,7 @@ def rows(tokens: Tensor) -> tuple[Tensor, int]:
 
 
 def _order(order: Tensor | None, other: Tensor) -> tuple[Tensor, int]:
-    """Give a kernel the order, or another tensor in its place, and its stride from image to image."""
+    """Return the order, or another tensor in its place, and its stride from image to image."""
     return (other, 0) if order is None else (order.contiguous(), order.shape[1] if order.shape[0] > 1 else 0)
 
 

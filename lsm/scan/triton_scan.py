@@ -137,7 +137,7 @@ def _after_chunks(
 
 
 def both(planes: Planes) -> tuple[Tensor, Tensor]:
-    """Give a kernel two planes; it does not touch the second of a real number."""
+    """Return two planes for a kernel, which does not touch the second of a real number."""
     return planes[0], planes[-1]
 
 

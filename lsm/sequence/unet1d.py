@@ -137,7 +137,7 @@ class UNet1d(nn.Module):
         return tokens.transpose(1, 2)[..., :length]
 
     def _at_level(self, tokens: Tensor, levels: int) -> Tensor:
-        """Bring tokens (B, T, C) `levels` stages down (means of groups) or, if negative, up (repetition)."""
+        """Move tokens (B, T, C) `levels` stages down (means of groups) or, if negative, up (repetition)."""
         ratio = self.factor ** abs(levels)
         if levels >= 0:
             return reduce(tokens, "b (t f) c -> b t c", "mean", f=ratio)

@@ -26,7 +26,7 @@ def LSM(
     Returns:
         The network, (B, 3, H, W) in [0, 1] to (B, 3, rH, rW).
     """
-    from lsm.arch.build import create_model
+    from lsm.arch.build import build_preset
 
-    network: nn.Module = create_model(variant, upscale, recurrence, **overrides)
+    network: nn.Module = build_preset(variant, upscale, recurrence, **overrides)
     return network

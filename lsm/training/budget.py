@@ -44,7 +44,7 @@ class Budget:
             self._since = None
 
     def agree(self, options: Mapping[str, Any], device: torch.device) -> None:
-        """Let all processes of a training have used what the busiest has, so that they end together."""
+        """Set the time used of all processes to that of the busiest, so that they end together."""
         if options["dist"] and self.seconds is not None:
             spent = torch.tensor(self.spent, dtype=torch.float64, device=device)
             torch.distributed.all_reduce(spent, torch.distributed.ReduceOp.MAX)

@@ -1,5 +1,8 @@
 """Files of a run: networks `models/net_g_ITER.pth` and training states `training_states/ITER.state`.
 
+Beside those of iterations there are `net_g_latest`, once the training has ended, and `net_g_best`, of the validation
+with the best first metric on the first dataset.
+
 Both are written beside their place and moved there whole, the network first: a state that exists can be resumed from,
 whenever the process was killed. Both are read with `weights_only=True`, so neither can carry code.
 """
@@ -70,6 +73,26 @@ def read_parameters(path: Path, key: str) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in weights.items() if name != CONFIG_KEY}
 
 
+def read_foreign_parameters(path: Path, key: str) -> dict[str, torch.Tensor]:
+    """Read the weights of another network than LSM, as BasicSR keeps them.
+
+    Args:
+        path: The file, of `torch.save`.
+        key: `"params"` or `"params_ema"`, which to prefer where the file has both.
+
+    Returns:
+        The parameters in their own names, without what wrappers for several GPUs put before them.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or holds no weights.
+    """
+    content = load_file(path)
+    weights = next((content[each] for each in (key, "params_ema", "params", "state_dict") if each in content), content)
+    if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+        raise CheckpointError(f"Cannot use {path}: it holds no weights under params, params_ema or state_dict.")
+    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+
+
 def fitting_parameters(
     weights: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
@@ -101,9 +124,9 @@ def mismatch_error(path: str | Path, error: RuntimeError) -> CheckpointError:
     )
 
 
-def network_path(models: Path, iteration: int | str) -> Path:
-    """Return where the network of an iteration, or the `"latest"`, is kept."""
-    return models / f"net_g_{iteration}.pth"
+def network_path(models: Path, iteration: int | str, letter: str = "g") -> Path:
+    """Return where the network of an iteration, the `"latest"` or the `"best"` is kept; `d` is a discriminator's."""
+    return models / f"net_{letter}_{iteration}.pth"
 
 
 def state_path(states: Path, iteration: int | str) -> Path:

@@ -52,13 +52,15 @@ def _supply_distutils_version() -> None:
 
 if importlib.util.find_spec("basicsr") is None:
     raise LSMError(
-        "Training and testing need basicsr 1.4.2, which is not installed: pip install 'lsm-sr[train]' on Python 3.10 "
-        "to 3.12 (its source release cannot be built on newer ones)."
+        "Training and testing need basicsr 1.4.2, which is not installed: `lsm install-basicsr` builds and installs it "
+        "on every Python, also those that its source release does not know (3.13 and newer)."
     )
 _alias_functional_tensor()
 _supply_distutils_version()
 
-from basicsr.data import build_dataset  # noqa: E402  (the shims must come first)
+from basicsr.archs import build_network  # noqa: E402  (the shims must come first)
+from basicsr.data import build_dataset  # noqa: E402
+from basicsr.losses import build_loss  # noqa: E402
 from basicsr.metrics import calculate_metric  # noqa: E402
 from basicsr.models import build_model, lr_scheduler  # noqa: E402
 from basicsr.models.sr_model import SRModel  # noqa: E402
@@ -71,16 +73,22 @@ from basicsr.utils.logger import (  # noqa: E402
 from basicsr.utils.registry import (  # noqa: E402
     ARCH_REGISTRY,
     DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    METRIC_REGISTRY,
     MODEL_REGISTRY,
 )
 
 __all__ = [
     "ARCH_REGISTRY",
     "DATASET_REGISTRY",
+    "LOSS_REGISTRY",
+    "METRIC_REGISTRY",
     "MODEL_REGISTRY",
     "SRModel",
     "build_dataset",
+    "build_loss",
     "build_model",
+    "build_network",
     "calculate_metric",
     "get_root_logger",
     "init_tb_logger",

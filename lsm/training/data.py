@@ -7,18 +7,20 @@ antialiased bicubic. Small sets are decoded once and kept as uint8 arrays, so th
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
 from torch.utils.data import Dataset
 
-from lsm.data.pairs import Pair, list_images, load_pair, match_lr
+from lsm.data.headers import check_whole, header_size
+from lsm.data.pairs import Pair, list_hr, list_images, load_pair, match_lr
 from lsm.errors import InputError
+from lsm.image.io import read_rgb
 from lsm.image.pixels import to_tensor
 from lsm.training.compat import DATASET_REGISTRY, get_root_logger
+from lsm.training.image_schema import folders
 from lsm.training.importance import PatchImportance
 from lsm.training.teacher import read_cached
 
@@ -30,52 +32,55 @@ def find_pairs(settings: Mapping[str, Any]) -> list[Pair]:
 
     Args:
         settings: `dataroot_gt`, `scale`, and if given `dataroot_lq`, `filename_tmpl` (by default the usual names are
-            tried) and `meta_info_file` (the first word of each line is a file name to keep).
+            tried) and `meta_info_file` (the first word of each line is a file name to keep). Roots may be lists of
+            folders, those of low resolution in the order of the others.
 
     Returns:
-        The pairs, sorted by name; without a folder of low-resolution files none of them has one.
+        The pairs, sorted by name within each folder; without a folder of low-resolution files none of them has one. A
+        stem that an earlier folder holds too gets the folder's number behind it.
 
     Raises:
         InputError: If there is no image, or one lacks its low-resolution file.
     """
-    hr = list_images(Path(settings["dataroot_gt"]))
-    if settings.get("meta_info_file"):
-        lines = Path(settings["meta_info_file"]).read_text(encoding="utf-8").splitlines()
-        kept = {line.split()[0] for line in lines if line.strip()}
-        hr = [path for path in hr if path.name in kept]
-    if not hr:
-        chosen = f" that {settings['meta_info_file']} names" if settings.get("meta_info_file") else ""
-        raise InputError(f"{settings['dataroot_gt']} holds no image{chosen}.")
-    if not settings.get("dataroot_lq"):
-        return [Pair(path.stem, path, None) for path in hr]
-    folder, template = Path(settings["dataroot_lq"]), settings.get("filename_tmpl")
-    if template:
-        known = {path.stem: path for path in list_images(folder)}
-        lr = [known.get(template.format(path.stem)) for path in hr]
-    else:
-        lr = match_lr(hr, folder, settings["scale"])
-    missing = [path for path, found in zip(hr, lr, strict=True) if found is None]
-    if missing:
-        raise InputError(
-            f"{folder} has no low-resolution file for {missing[0]} ({len(missing)} of {len(hr)} are missing); "
-            "complete it, set filename_tmpl, or leave dataroot_lq out to have them made by bicubic."
-        )
-    return [Pair(path.stem, path, found) for path, found in zip(hr, lr, strict=True)]
+    hr_folders = [Path(folder) for folder in folders(settings["dataroot_gt"])]
+    lr_root = settings.get("dataroot_lq")
+    lr_folders = [Path(folder) for folder in folders(lr_root)] if lr_root else [None] * len(hr_folders)
+    listing = Path(settings["meta_info_file"]) if settings.get("meta_info_file") else None
+    pairs: dict[str, Pair] = {}
+    for number, (hr_folder, lr_folder) in enumerate(zip(hr_folders, lr_folders, strict=True), 1):
+        hr = list_hr(hr_folder, lr_folder, listing)
+        lr: Sequence[Path | None] = [None] * len(hr)
+        if lr_folder is not None and hr:
+            lr = _low_resolution(hr, lr_folder, settings["scale"], settings.get("filename_tmpl"))
+        for high, low in zip(hr, lr, strict=True):
+            name = f"{high.stem}_{number}" if high.stem in pairs else high.stem
+            pairs[name] = Pair(name, high, low)
+    if not pairs:
+        chosen = f" that {listing} names" if listing else ""
+        raise InputError(f"{', '.join(map(str, hr_folders))} holds no image{chosen}.")
+    return list(pairs.values())
 
 
-def header_size(path: Path) -> tuple[int, int]:
-    """Read an image's (width, height) from its header, as it stands upright.
+def _low_resolution(hr: Sequence[Path], folder: Path, scale: int, template: str | None) -> Sequence[Path | None]:
+    """Find the low-resolution files of one folder.
 
     Raises:
-        InputError: If the file is no image.
+        InputError: If one is missing.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    except OSError as error:
-        raise InputError(f"{path} is not a readable image.") from error
-    return (height, width) if turned else (width, height)
+    usual = match_lr(hr, folder, scale)
+    found = usual
+    if template:
+        known = {path.stem: path for path in list_images(folder)}
+        found = [known.get(template.format(path.stem)) for path in hr]
+    missing = [path for path, low in zip(hr, found, strict=True) if low is None]
+    if not missing:
+        return found
+    way = "complete it, set filename_tmpl, or leave dataroot_lq out to have them made by bicubic"
+    if template and None not in usual:
+        way = f"its names do not follow {template}: leave filename_tmpl out, and they are found"
+    raise InputError(
+        f"{folder} has no low-resolution file for {missing[0]} ({len(missing)} of {len(hr)} are missing); {way}."
+    )
 
 
 def random_patch(hr: np.ndarray, lr: np.ndarray, size: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
@@ -169,9 +174,11 @@ class ImagePairs(Dataset):
         return np.concatenate([hr, read_cached(teachers[pair.name], hr.shape)], axis=2), lr
 
     def _check_sizes(self) -> None:
-        """Compare all sizes by the files' headers, so that a bad pair is named before training starts."""
+        """Look at all files and compare their sizes, so that a bad pair is named before training starts."""
         self._bytes = 0
         for pair in self.pairs:
+            for file in filter(None, (pair.hr, pair.lr)):
+                check_whole(file)
             width, height = header_size(pair.hr)
             self._bytes += 3 * width * height
             self._check_patch(pair, min(width, height) // self.scale * self.scale)
@@ -226,3 +233,27 @@ class ImagePairs(Dataset):
         if hr.shape[2] > 3:
             sample["teacher"] = to_tensor(hr[..., 3:])[0]
         return sample
+
+
+@DATASET_REGISTRY.register()
+class SingleImages(Dataset):
+    """Images without true ones to compare with; only validations and tests can use them.
+
+    Args:
+        opt: A dataset's section of the config: `dataroot_lq`, one folder or a list.
+    """
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        self.files = [file for folder in folders(opt["dataroot_lq"]) for file in list_images(Path(folder))]
+        if not self.files:
+            raise InputError(f"{', '.join(folders(opt['dataroot_lq']))} holds no image.")
+        for file in self.files:
+            check_whole(file)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return `lq` (3, h, w) in [0, 1] with `lq_path`."""
+        return {"lq": to_tensor(read_rgb(self.files[index]))[0], "lq_path": str(self.files[index])}

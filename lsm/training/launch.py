@@ -13,10 +13,12 @@ import torch
 import lsm.training.arch
 import lsm.training.data
 import lsm.training.degraded_pairs
-import lsm.training.restoration  # noqa: F401  (these four and the model register what they define)
+import lsm.training.gan
+import lsm.training.restoration  # noqa: F401  (these five and the model register what they define)
 from lsm.errors import OptionError
 from lsm.training import distributed, run_folder
-from lsm.training.compat import build_model
+from lsm.training.chosen_sets import choose_sets
+from lsm.training.compat import build_model, get_root_logger
 from lsm.training.loop import evaluation_loaders, run_training
 from lsm.training.options import read_options
 
@@ -27,6 +29,7 @@ def train(
     launcher: str = "none",
     auto_resume: bool = False,
     debug: bool = False,
+    plugins: Sequence[str] = (),
 ) -> None:
     """Train as a config says; the run's files are under `experiments/NAME` of the current folder.
 
@@ -36,6 +39,7 @@ def train(
         launcher: `"none"`, `"pytorch"` or `"slurm"`.
         auto_resume: Continue from the run's newest whole training state, if there is one.
         debug: Prefix the name with `debug_`, print every iteration, save and validate every 8.
+        plugins: Modules to import first, beside those that the file names, see `lsm.plugins`.
 
     Raises:
         OptionError: If the options are wrong, the run's folder holds a training and it is not to be resumed, or another
@@ -43,7 +47,8 @@ def train(
         CheckpointError: If a file to start or resume from cannot be used.
         DivergenceError: If the loss stops being a number.
     """
-    content = read_options(config, forced, training=True)
+    notes: list[str] = []
+    content = read_options(config, forced, training=True, note=notes.append, plugins=plugins)
     if debug:
         content["name"] = f"debug_{content['name'].removeprefix('debug_')}"
         content["val"]["val_freq"] = content["logger"]["save_checkpoint_freq"] = 8
@@ -51,17 +56,31 @@ def train(
     with _processes(content, launcher, is_train=True) as options:
         state = run_folder.resume_state(options, auto_resume)
         with run_folder.lock_run(options):
-            run_folder.prepare(options, content)
+            run_folder.prepare(options, content, notes)
+            if auto_resume and state is None:
+                get_root_logger().info(
+                    "There is no training to resume in %s: it starts anew.", options["path"]["experiments_root"]
+                )
             run_training(options, state)
 
 
-def test(config: str | Path, forced: Sequence[str] = (), launcher: str = "none") -> dict[str, dict[str, float]]:
+def test(
+    config: str | Path,
+    forced: Sequence[str] = (),
+    launcher: str = "none",
+    sets: Sequence[str] = (),
+    require_all: bool = False,
+    plugins: Sequence[str] = (),
+) -> dict[str, dict[str, float]]:
     """Test as a config says; images, log and metrics go to `results/NAME` of the current folder.
 
     Args:
         config: The YAML file.
         forced: Entries such as `train:optim_g:lr=1e-4`, which change what the file says.
         launcher: `"none"`, `"pytorch"` or `"slurm"`; the first process does the work.
+        sets: Names of the datasets to measure; all of the config's if empty.
+        require_all: Whether a dataset whose folder is missing is an error; else it is left out, which the log says.
+        plugins: Modules to import first, beside those that the file names, see `lsm.plugins`.
 
     Returns:
         The mean of each metric on each dataset, also written to `results/NAME/metrics.yml`.
@@ -70,10 +89,12 @@ def test(config: str | Path, forced: Sequence[str] = (), launcher: str = "none")
         OptionError: If the options are wrong.
         CheckpointError: If the weights cannot be used.
     """
-    content = read_options(config, forced, training=False)
+    notes: list[str] = []
+    left_out = choose_sets(config, forced, sets, require_all, notes.append)
+    content = read_options(config, [*forced, *left_out], training=False, note=notes.append, plugins=plugins)
     results: dict[str, dict[str, float]] = {}
     with _processes(content, launcher, is_train=False) as options:
-        run_folder.prepare(options, content)
+        run_folder.prepare(options, content, notes)
         model = build_model(options)
         for loader in evaluation_loaders(options) if options["rank"] == 0 else []:
             name = loader.dataset.opt["name"]  # type: ignore[attr-defined]

@@ -14,10 +14,19 @@ from torch.utils.data import DataLoader
 
 from lsm.data.pairs import load_pair
 from lsm.training.budget import Budget
-from lsm.training.compat import build_dataset, build_model, get_root_logger, init_tb_logger, init_wandb_logger
+from lsm.training.compat import (
+    DATASET_REGISTRY,
+    build_dataset,
+    build_model,
+    get_root_logger,
+    init_tb_logger,
+    init_wandb_logger,
+)
 from lsm.training.data import find_pairs
 from lsm.training.model import DivergenceError
+from lsm.training.own_data import check_sample
 from lsm.training.progress import Progress
+from lsm.training.registered import by_plugin
 from lsm.training.sampling import iterate_batches, iteration_seed, train_loader
 from lsm.training.teacher import cached_images, fill_cache
 
@@ -33,7 +42,7 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
         DivergenceError: If the loss stops being a number; what was before that iteration is saved.
     """
     _prepare_teacher(options)
-    dataset = build_dataset(options["datasets"]["train"])
+    dataset = _build(options["datasets"]["train"])
     evaluation = evaluation_loaders(options)
     model = build_model(options)
     start = 0
@@ -54,7 +63,7 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
 
 
 def _prepare_teacher(options: dict[str, Any]) -> None:
-    """Let the teacher of a training upscale its images, where the options name a folder for them."""
+    """Make the teacher's images of a training, where the options name a folder for them."""
     teacher, settings = options["train"]["teacher"], options["datasets"]["train"]
     if teacher is None or teacher["cache"] is None:
         return
@@ -123,10 +132,19 @@ def _iterate(
 def evaluation_loaders(options: dict[str, Any]) -> list[DataLoader]:
     """Build a loader of single images for each dataset but the training one."""
     return [
-        DataLoader(build_dataset(settings), batch_size=1)
+        DataLoader(_build(settings), batch_size=1)
         for phase, settings in options["datasets"].items()
         if phase != "train"
     ]
+
+
+def _build(settings: dict[str, Any]) -> Any:
+    """Build a dataset; one that a plug-in registers must give a sample that can be used."""
+    dataset: Any = build_dataset(settings)
+    if by_plugin(DATASET_REGISTRY, settings["type"]):
+        check_sample(dataset, settings)
+        dataset.opt = settings  # a validation asks for its name
+    return dataset
 
 
 @contextmanager

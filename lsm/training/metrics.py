@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from lsm.metrics import psnr, psnr_b, ssim
-from lsm.training.compat import calculate_metric
+from lsm.training.compat import METRIC_REGISTRY, calculate_metric
 
 OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim, "calculate_psnrb": psnr_b}
 
 
 def select_metrics(metrics: Mapping[str, dict[str, Any]], has_target: bool) -> dict[str, dict[str, Any]]:
     """Leave out the metrics that compare with a true image where there is none."""
-    return {name: options for name, options in metrics.items() if has_target or options["type"] not in OWN_METRICS}
+    return {name: options for name, options in metrics.items() if has_target or not _compares(options["type"])}
+
+
+def _compares(kind: str) -> bool:
+    """Return whether a metric takes a true image."""
+    return kind in OWN_METRICS or "img2" in inspect.signature(METRIC_REGISTRY.get(kind)).parameters
 
 
 def measure(options: Mapping[str, Any], result: np.ndarray, target: np.ndarray | None) -> float:

@@ -9,27 +9,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
 from lsm.arch.base import CONFIG_KEY
 from lsm.errors import CheckpointError, LSMError, first_line
-from lsm.image.io import write_image
-from lsm.image.pixels import from_tensor
-from lsm.inference.upscaler import Upscaler
 from lsm.mixers.base import TokenMixer
 from lsm.training import checkpoints
 from lsm.training.budget import LossBand
-from lsm.training.compat import MODEL_REGISTRY, SRModel, get_root_logger
-from lsm.training.losses import FFTLoss
-from lsm.training.metrics import measure, select_metrics
+from lsm.training.compat import MODEL_REGISTRY, get_root_logger
+from lsm.training.losses import FurtherLosses, explain_missing_weights
 from lsm.training.optimizers import build_optimizer, set_learning_rate
 from lsm.training.schedule import learning_rate
 from lsm.training.teacher import Teacher
+from lsm.training.validating import ValidatingModel
 
 
 class DivergenceError(LSMError):
@@ -37,32 +31,38 @@ class DivergenceError(LSMError):
 
 
 @MODEL_REGISTRY.register()
-class LSMModel(SRModel):
-    """Super-resolution training of one network with a pixel loss.
+class LSMModel(ValidatingModel):
+    """Super-resolution training of one network by losses of its output.
 
     Args:
         opt: The checked options, see `lsm.training.options`.
     """
 
     def init_training_settings(self) -> None:
-        """Set up the EMA network, the loss and the optimizer."""
-        super().init_training_settings()
+        """Set up the EMA network, the losses and the optimizer."""
+        train = self.opt["train"]
+        with explain_missing_weights(train):
+            super().init_training_settings()
         if self.ema_decay > 0 and not self.opt["path"]["strict_load_g"]:
             self.model_ema(0)  # what the file lacks was drawn twice, once for each network
         bare = self.get_bare_model(self.net_g)
-        bare.checkpoint_blocks(self.opt["train"]["checkpointing"])
+        if train["checkpointing"]:
+            bare.checkpoint_blocks(True)
         self.penalised = [m for m in bare.modules() if isinstance(m, TokenMixer) and m.penalty() is not None]
-        self.accumulate: int = self.opt["train"]["accumulate"]
+        self.accumulate: int = train["accumulate"]
         self.autocast_dtype = torch.bfloat16 if self.opt["use_amp"] else None
-        fft, teacher = self.opt["train"]["fft_opt"], self.opt["train"]["teacher"]
-        self.cri_fft = FFTLoss(fft["loss_weight"]) if fft else None
-        self.teacher = Teacher(teacher, self.opt["scale"], self.device) if teacher else None
+        self.further = FurtherLosses(train, self.cri_perceptual).to(self.device)
+        self.teacher = Teacher(train["teacher"], self.opt["scale"], self.device) if train["teacher"] else None
         self.band = LossBand()
         self.progress = self.spent = 0.0
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """Move a network to this process's device, and wrap it when there are several processes."""
         net = net.to(self.device)
+        if self.opt["use_channels_last"]:
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.opt["use_compile"] and self.is_train:
+            net.compile()  # in place: the names of its weights stay
         if not self.opt["dist"]:
             return net
         devices = [torch.cuda.current_device()] if self.device.type == "cuda" else None
@@ -88,13 +88,17 @@ class LSMModel(SRModel):
             CheckpointError: If the file cannot be read or does not fit.
         """
         bare = self.get_bare_model(net)
-        weights, own = checkpoints.read_parameters(Path(load_path), param_key), bare.state_dict()
+        own = bare.state_dict()
+        read = checkpoints.read_parameters if CONFIG_KEY in own else checkpoints.read_foreign_parameters
+        weights = read(Path(load_path), param_key)
         if not strict:
             weights, skipped = checkpoints.fitting_parameters(weights, own)
             for line in skipped:
                 get_root_logger().warning("%s: %s", load_path, line)
+        if CONFIG_KEY in own:
+            weights[CONFIG_KEY] = own[CONFIG_KEY]
         try:
-            bare.load_state_dict(weights | {CONFIG_KEY: own[CONFIG_KEY]}, strict=strict)
+            bare.load_state_dict(weights, strict=strict)
         except RuntimeError as error:
             raise checkpoints.mismatch_error(load_path, error) from error
         get_root_logger().info("Loaded %s weights from %s.", len(weights), load_path)
@@ -120,10 +124,11 @@ class LSMModel(SRModel):
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
         """Take a batch: `lq` (B, 3, h, w), `gt` and `teacher` (B, 3, rh, rw) if known, and their paths."""
-        self.lq = data["lq"].to(self.device, non_blocking=True)
+        layout = torch.channels_last if self.opt["use_channels_last"] else torch.preserve_format
+        self.lq = data["lq"].to(self.device, non_blocking=True, memory_format=layout)
         self.gt = data["gt"].to(self.device, non_blocking=True) if "gt" in data else None
         self.taught = data["teacher"].to(self.device, non_blocking=True) if "teacher" in data else None
-        self.batch_names = list(data.get("gt_path", data["lq_path"]))
+        self.batch_names = list(data.get("gt_path", data.get("lq_path", [])))
 
     def optimize_parameters(self, current_iter: int) -> None:
         """Do one step of the optimizer on the batch, in `accumulate` parts; what mixers penalise is not in the log.
@@ -133,51 +138,91 @@ class LSMModel(SRModel):
                 before.
         """
         self.optimizer_g.zero_grad()
-        total = torch.zeros((), device=self.device)
-        target = cast(torch.Tensor, self.gt)
-        if self.teacher is not None:
-            target = self.teacher.target(self.lq, target, self.taught, self.progress)
-        targets = target.chunk(self.accumulate)
-        parts = list(zip(self.lq.chunk(self.accumulate), targets, strict=True))
+        totals: dict[str, torch.Tensor] = {}
+        parts = list(zip(self.lq.chunk(self.accumulate), self.target().chunk(self.accumulate), strict=True))
         for index, (lr, hr) in enumerate(parts):
             last = index == len(parts) - 1
             # Gradients are averaged over the processes once, with the last part.
             together = nullcontext() if last or not self.opt["dist"] else self.net_g.no_sync()
             with together:
-                with torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
+                with self.autocast():
                     output = self.net_g(lr)
                 share = len(lr) / len(self.lq)
-                loss = self.cri_pix(output.float(), hr) * share
-                total += loss.detach()
-                if self.cri_fft is not None:
-                    loss = loss + self.cri_fft(output, hr) * share
+                losses = {name: loss * share for name, loss in self.losses(output.float(), hr).items()}
+                for name, loss in losses.items():
+                    totals[name] = totals.get(name, 0) + loss.detach()
+                total = cast(torch.Tensor, sum(losses.values()))
                 if last:
-                    loss = sum((cast(torch.Tensor, mixer.penalty()) for mixer in self.penalised), loss)
-                loss.backward()
-        value = self._mean_over_processes(total, current_iter)
-        self._check_gradient(current_iter)
+                    total = total + self.penalties()
+                total.backward()
+        self.step(totals, current_iter)
+        self.average(current_iter)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network is computed in bfloat16, where the options ask for it."""
+        return torch.autocast(self.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None)
+
+    def target(self) -> torch.Tensor:
+        """Return the images (B, 3, rH, rW) that the network is to give: the true ones, or also a teacher's."""
+        gt = cast(torch.Tensor, self.gt)
+        return gt if self.teacher is None else self.teacher.target(self.lq, gt, self.taught, self.progress)
+
+    def losses(self, output: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Compare output and target (B, 3, rH, rW), float32: a scalar for each loss, by its name in the log."""
+        return {"l_pix": self.cri_pix(output, target), **self.further(output, target)}
+
+    def penalties(self) -> torch.Tensor:
+        """Return the sum of what mixers penalise."""
+        zero = torch.zeros((), device=self.device)
+        return sum((cast(torch.Tensor, mixer.penalty()) for mixer in self.penalised), zero)
+
+    def step(self, losses: Mapping[str, torch.Tensor], current_iter: int) -> None:
+        """Let the network learn from the gradient that there is, and note the losses.
+
+        Args:
+            losses: By their names in the log.
+            current_iter: 1 for the first.
+
+        Raises:
+            DivergenceError: If a loss or the gradient is not finite.
+        """
+        self.log_dict = OrderedDict(self.means_over_processes(losses, current_iter))
+        self.check_gradient(self.net_g, current_iter)
+        if (norm := self.opt["train"]["grad_clip"]) is not None:
+            torch.nn.utils.clip_grad_norm_(self.net_g.parameters(), norm)
         self.optimizer_g.step()
-        self.log_dict = OrderedDict(l_pix=value)
-        if left := self.band.note(value):
+        if left := self.band.note(self.log_dict["l_pix"]):
             get_root_logger().warning("Iteration %d: %s", current_iter, left)
+
+    def average(self, current_iter: int) -> None:
+        """Follow the weights by their average, and take the average for the weights when it is time."""
         if self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
+        switch = self.opt["train"]["ema_switch"]
+        if switch and current_iter % switch == 0:
+            weights = dict(self.get_bare_model(self.net_g).named_parameters())
+            with torch.no_grad():
+                for name, averaged in self.net_g_ema.named_parameters():
+                    weights[name].copy_(averaged)
 
-    def _mean_over_processes(self, loss: torch.Tensor, iteration: int) -> float:
-        """Average the loss over the processes, and stop all of them if it is not finite in one."""
-        own = loss.item()
+    def means_over_processes(self, losses: Mapping[str, torch.Tensor], iteration: int) -> dict[str, float]:
+        """Average the losses over the processes, and stop all of them if one is not finite in one."""
+        values = torch.stack([loss.detach().float() for loss in losses.values()])
+        own = bool(values.isfinite().all())
         if self.opt["dist"]:
-            torch.distributed.all_reduce(loss)
-            loss /= self.opt["world_size"]
-        value = loss.item()
-        if not math.isfinite(value):
-            where = "in another process" if math.isfinite(own) else f"with these images in the batch: {self._names()}"
-            raise DivergenceError(f"The loss is {value} at iteration {iteration}, {where}.")
-        return value
+            torch.distributed.all_reduce(values)
+            values /= self.opt["world_size"]
+        means = dict(zip(losses, values.tolist(), strict=True))
+        for name, value in means.items():
+            if not math.isfinite(value):
+                where = "in another process" if own else f"with these images in the batch: {self._names()}"
+                kind = "The loss" if name == "l_pix" else f"The loss {name}"
+                raise DivergenceError(f"{kind} is {value} at iteration {iteration}, {where}.")
+        return means
 
-    def _check_gradient(self, iteration: int) -> None:
+    def check_gradient(self, network: nn.Module, iteration: int) -> None:
         """Stop before a step that would spoil the weights; the loss alone would tell one iteration too late."""
-        gradients = [parameter.grad for parameter in self.net_g.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         if not torch.nn.utils.get_total_norm(gradients, norm_type=math.inf).isfinite():
             raise DivergenceError(
                 f"The gradient is not finite at iteration {iteration}, with these images in the batch: {self._names()}."
@@ -187,66 +232,14 @@ class LSMModel(SRModel):
         """Return the names of images in this process's batch."""
         return ", ".join(Path(name).name for name in self.batch_names)
 
-    def test(self) -> None:
-        """Upscale `lq` (1, 3, h, w) into `output` (1, 3, rh, rw), with the EMA weights where there are any."""
-        net = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
-        tile = self.opt["tile"]
-        upscaler = Upscaler(net, tile=tile["tile_size"], tile_overlap=tile["tile_pad"], device=self.device)
-        self.output = upscaler.upscale_tensor(self.lq)
-
-    def nondist_validation(
-        self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any, save_img: bool
-    ) -> dict[str, float]:
-        """Upscale a dataset, measure it, log the means and write the images if asked.
-
-        Args:
-            dataloader: One image a batch.
-            current_iter: The iteration, or in a test the run's name.
-            tb_logger: TensorBoard's writer or None.
-            save_img: Whether to write the images.
-
-        Returns:
-            The mean of each metric.
-        """
-        name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
-        metrics = select_metrics(self.opt["val"]["metrics"], dataloader.dataset.opt["type"] != "SingleImageDataset")  # type: ignore[attr-defined]
-        values: dict[str, list[float]] = {metric: [] for metric in metrics}
-        for data in track(dataloader, name, disable=not self.opt["val"]["pbar"]):
-            self.feed_data(data)
-            self.test()
-            result = from_tensor(self.output[0], 3, np.dtype(np.uint8))
-            target = None if self.gt is None else from_tensor(self.gt[0], 3, np.dtype(np.uint8))
-            if save_img:
-                self._write_image(result, Path(data["lq_path"][0]).stem, name, current_iter)
-            for metric, options in metrics.items():
-                values[metric].append(measure(options, result, target))
-        self.metric_results = {metric: float(np.mean(each)) for metric, each in values.items()}
-        if metrics:
-            if self.is_train:
-                self._initialize_best_metric_results(name)
-                for metric, value in self.metric_results.items():
-                    self._update_best_metric_result(name, metric, value, current_iter)
-            self._log_validation_metric_values(current_iter, name, tb_logger)
-        return self.metric_results
-
-    def _write_image(self, image: np.ndarray, stem: str, dataset: str, current_iter: int | str) -> None:
-        folder = Path(self.opt["path"]["visualization"])
-        if self.is_train:
-            path = folder / dataset / stem / f"{stem}_{current_iter}.png"
-        else:
-            path = folder / dataset / f"{stem}_{self.opt['val']['suffix'] or self.opt['name']}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(path, image)
-
     def save(self, epoch: int, current_iter: int) -> None:
         """Write the network and the training state of an iteration; -1 writes the network as `latest` only."""
         if self.opt["rank"] != 0:
             return
-        network = {"params": _on_cpu(self.get_bare_model(self.net_g))}
-        if self.ema_decay > 0:
-            network["params_ema"] = _on_cpu(self.net_g_ema)
         label = "latest" if current_iter == -1 else current_iter
-        checkpoints.save_atomic(network, checkpoints.network_path(Path(self.opt["path"]["models"]), label))
+        models = Path(self.opt["path"]["models"])
+        for letter, network in self.networks().items():
+            checkpoints.save_atomic(network, checkpoints.network_path(models, label, letter))
         if current_iter == -1:
             return
         state = {
@@ -262,6 +255,13 @@ class LSMModel(SRModel):
         states = Path(self.opt["path"]["training_states"])
         checkpoints.save_atomic(state, checkpoints.state_path(states, current_iter))
         checkpoints.prune_states(states, self.opt["logger"]["keep_states"])
+
+    def networks(self) -> dict[str, dict[str, dict[str, torch.Tensor]]]:
+        """Return what the files of the networks hold, by their letters: weights, and the average where one is kept."""
+        networks = {"params": on_cpu(self.get_bare_model(self.net_g))}
+        if self.ema_decay > 0:
+            networks["params_ema"] = on_cpu(self.net_g_ema)
+        return {"g": networks}
 
     def resume_training(self, resume_state: Mapping[str, Any]) -> None:
         """Take over a training state; the networks were loaded when the model was built.
@@ -282,5 +282,6 @@ class LSMModel(SRModel):
             self.best_metric_results = resume_state["best_metric_results"]
 
 
-def _on_cpu(net: nn.Module) -> dict[str, torch.Tensor]:
+def on_cpu(net: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a network's weights as copies on the CPU."""
     return {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}

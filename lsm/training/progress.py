@@ -28,7 +28,7 @@ class Progress:
         self._last_iter = start_iter
         self._last_time = time.perf_counter()
         self._waited = 0.0
-        self._losses: dict[str, float] = {}
+        self._losses: dict[str, list[float]] = {}
 
     def waited(self, seconds: float) -> None:
         """Count time spent waiting for a batch."""
@@ -47,13 +47,13 @@ class Progress:
             rate: The learning rate.
         """
         for name, value in losses.items():
-            self._losses[name] = self._losses.get(name, 0.0) + value
+            self._losses.setdefault(name, []).append(value)
         if iteration % self.print_freq and not self.budget.ended(iteration):
             return
         now = time.perf_counter()
         count = iteration - self._last_iter
         seconds, waited = (now - self._last_time) / count, self._waited / count
-        means = {name: value / count for name, value in self._losses.items()}
+        means = {name: sum(values) / len(values) for name, values in self._losses.items()}
         left = datetime.timedelta(seconds=round(self.budget.seconds_left(iteration, seconds)))
         shown = "  ".join(f"{name} {value:.5e}" for name, value in means.items())
         get_root_logger().info(

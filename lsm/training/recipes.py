@@ -1,4 +1,4 @@
-"""The option files that come with the package: found by name, and copied to where they can be changed.
+"""The configs that come with the package: found by name, and copied to where they can be changed.
 
 A wheel has them in `lsm/options`, put there by setup.py; a source tree, also one installed in place, in its `options`.
 """
@@ -13,11 +13,11 @@ from lsm.errors import InputError, OptionError, unknown_name
 from lsm.files import atomic_file
 
 KINDS = ("train", "test")
-"""Folders of option files: those of `lsm train`, and those of `lsm test`."""
+"""Folders of configs: those of `lsm train`, and those of `lsm test`."""
 
 
 def recipes() -> dict[str, Path]:
-    """Find the option files that come with the package.
+    """Find the configs that come with the package.
 
     Returns:
         Each file by its name, e.g. `"train/tiny_x4"`, those that train before those that test.
@@ -30,11 +30,11 @@ def recipes() -> dict[str, Path]:
         found = {f"{kind}/{file.stem}": file for kind in KINDS for file in sorted(folder.glob(f"{kind}/*.yml"))}
         if found:
             return found
-    raise InputError(f"This installation has no option files beside {package}; install the package anew.")
+    raise InputError(f"This installation has no configs beside {package}; install the package anew.")
 
 
 def select(names: Iterable[str]) -> dict[str, Path]:
-    """Choose option files.
+    """Choose configs.
 
     Args:
         names: `"tiny_x4"` means all files of that name, `"train/tiny_x4"` one of them; a name may be a pattern such as
@@ -49,15 +49,13 @@ def select(names: Iterable[str]) -> dict[str, Path]:
         plain = name.removesuffix(".yml")
         fitting = {each: file for each, file in known.items() if fnmatch.fnmatchcase(_part(each, plain), plain)}
         if not fitting:
-            raise OptionError(
-                unknown_name("option file", name, known if "/" in name else {_part(k, "") for k in known})
-            )
+            raise OptionError(unknown_name("config", name, known if "/" in name else {_part(k, "") for k in known}))
         chosen |= fitting
     return chosen
 
 
 def copy(names: Iterable[str], folder: Path, replace: bool = False) -> list[Path]:
-    """Copy option files into a folder, as FOLDER/train/NAME.yml and FOLDER/test/NAME.yml.
+    """Copy configs into a folder, as FOLDER/train/NAME.yml and FOLDER/test/NAME.yml.
 
     Args:
         names: See `select`.
@@ -82,7 +80,7 @@ def copy(names: Iterable[str], folder: Path, replace: bool = False) -> list[Path
 
 
 def summary(file: Path) -> str:
-    """Return what an option file says of itself: its first comment, up to the end of the sentence."""
+    """Return what a config says of itself: its first comment, up to the end of the sentence."""
     first = file.read_text(encoding="utf-8").split("\n", 1)[0]
     return first.removeprefix("#").strip().split(". ")[0].split(";")[0].rstrip(".")
 

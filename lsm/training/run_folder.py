@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,9 @@ def resume_state(options: dict[str, Any], auto_resume: bool) -> dict[str, Any] |
     if state is not None:
         path = checkpoints.network_path(models, state["iter"])
         options["path"] |= {"pretrain_network_g": str(path), "param_key_g": "params", "strict_load_g": True}
+        if options["network_d"] is not None:
+            path = checkpoints.network_path(models, state["iter"], "d")
+            options["path"] |= {"pretrain_network_d": str(path), "strict_load_d": True}
     return state
 
 
@@ -83,12 +86,13 @@ def lock_run(options: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-def prepare(options: dict[str, Any], file_content: dict[str, Any]) -> None:
+def prepare(options: dict[str, Any], file_content: dict[str, Any], notes: Sequence[str] = ()) -> None:
     """Make the run's folders, keep the options there, and send BasicSR's logger to the terminal and a file.
 
     Args:
         options: The completed options.
         file_content: The checked config, as it could be given again.
+        notes: Lines on how the config was read, the first in the log.
     """
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):
@@ -108,3 +112,5 @@ def prepare(options: dict[str, Any], file_content: dict[str, Any]) -> None:
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s"))
         logger.addHandler(handler)
+    for line in notes:
+        logger.info(line)

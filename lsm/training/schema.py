@@ -7,16 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PositiveInt,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Share, existing_file
+from lsm.training.loss_schema import AnyPixelLoss, PixelLoss, RegisteredLoss, SpectralLoss
+from lsm.training.optimizer_schema import Cosine, CosineToTheEnd, MultiStep, Optimizer
 from lsm.training.section import Section
+from lsm.training.validation_schema import Tile, Val
 from lsm.weights.resolve import embedded_path, list_models
 
 
@@ -28,91 +30,19 @@ class Paths(Section):
     """Files, or names of embedded weights, to start from; `param_key_g` is preferred where a file has both kinds."""
 
     pretrain_network_g: Annotated[str, AfterValidator(_weights_file)] | None = None
+    """File, or name of embedded weights, to start from."""
     param_key_g: Literal["params", "params_ema"] = "params_ema"
+    """Which weights of a file with both kinds: the last, or their average."""
     strict_load_g: bool = True
+    """Whether every name and shape must agree; else what fits is loaded, and the log names the rest."""
+    pretrain_network_d: Annotated[str, AfterValidator(existing_file)] | None = None
+    """File of a discriminator to start from."""
+    param_key_d: Literal["params"] = "params"
+    """Which weights of that file."""
+    strict_load_d: bool = True
+    """As `strict_load_g`."""
     resume_state: File | None = None
-
-
-class Optimizer(Section):
-    """The optimizer of the network.
-
-    Muon takes the matrices; AdamW, at `adamw_lr`, the first and last convolution, depthwise ones and vectors. Both
-    rates follow the schedule, and `weight_decay` is the matrices'.
-    """
-
-    type: Literal["Adam", "AdamW", "Muon"] = "AdamW"
-    lr: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    momentum: Fraction | None = None
-    adamw_lr: Annotated[float, Field(gt=0)] | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value is not None}
-
-    @model_validator(mode="after")
-    def _own_keys_of_muon(self) -> Optimizer:
-        for key, default in (("momentum", 0.95), ("adamw_lr", 1.5e-3)):
-            if self.type == "Muon":
-                setattr(self, key, getattr(self, key) or default)
-            elif getattr(self, key) is not None:
-                raise PydanticCustomError("muon", "only Muon takes {key}", {"key": key})
-        return self
-
-
-class MultiStep(Section):
-    """A learning rate that falls at milestones."""
-
-    type: Literal["MultiStepLR", "MultiStepRestartLR"]
-    milestones: list[PositiveInt]
-    gamma: Annotated[float, Field(gt=0)] = 0.1
-    restarts: list[NonNegativeInt] = Field(default=[0])
-    restart_weights: list[float] = Field(default=[1.0])
-
-    @model_validator(mode="after")
-    def _restarts_from_zero(self) -> MultiStep:
-        if self.restarts[:1] != [0] or len(self.restarts) != len(self.restart_weights):
-            raise PydanticCustomError("restarts", "restarts must begin with 0 and be as many as restart_weights")
-        return self
-
-
-class Cosine(Section):
-    """A learning rate that falls along a cosine in each period."""
-
-    type: Literal["CosineAnnealingRestartLR"]
-    periods: list[PositiveInt]
-    restart_weights: list[float] = Field(default=[1.0])
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-
-    @model_validator(mode="after")
-    def _as_many_weights(self) -> Cosine:
-        if len(self.periods) != len(self.restart_weights):
-            raise PydanticCustomError("periods", "periods and restart_weights must be equally many")
-        return self
-
-
-class CosineToTheEnd(Section):
-    """A learning rate that falls along half a cosine from the first iteration to the last."""
-
-    type: Literal["Cosine"]
-    eta_min: Annotated[float, Field(ge=0)] = 0.0
-
-
-class PixelLoss(Section):
-    """The loss between output and truth, one of BasicSR's."""
-
-    type: Literal["L1Loss", "MSELoss", "CharbonnierLoss"] = "L1Loss"
-    loss_weight: Annotated[float, Field(gt=0)] = 1.0
-    reduction: Literal["mean"] = "mean"
-
-
-class SpectralLoss(Section):
-    """A loss between the spectra of output and truth, beside the pixel loss."""
-
-    type: Literal["FFTLoss"] = "FFTLoss"
-    loss_weight: Annotated[float, Field(gt=0)] = 0.05
+    """A training state to go on from, `experiments/NAME/training_states/ITER.state`."""
 
 
 class TeacherSection(Section):
@@ -122,14 +52,23 @@ class TeacherSection(Section):
     """
 
     path: File
+    """A network of ours, or any that spandrel loads."""
     weight: Share = 1.0
+    """w at the start."""
     final_weight: Share | None = None
+    """w at the end; the same as `weight` if it is not given."""
     cache: str | None = None
+    """Folder for the teacher's images of the whole set."""
 
     @model_validator(mode="after")
     def _one_weight_holds_to_the_end(self) -> TeacherSection:
         self.final_weight = self.weight if self.final_weight is None else self.final_weight
         return self
+
+
+def _norm(value: Any) -> Any:
+    """Take `true` for a norm of 1, and `false` for none, as other projects write it."""
+    return {True: 1.0, False: None}[value] if isinstance(value, bool) else value
 
 
 class Train(Section):
@@ -140,19 +79,55 @@ class Train(Section):
 
     `checkpointing` computes each block again for the gradient instead of keeping what is inside it: less memory, more
     time, the same gradient.
+
+    `losses` are further ones beside the pixel loss, each under a name that the log shows; a registered one can be
+    `pixel_opt` too. `grad_clip` scales the gradient down to that norm (true: 1). `ema_switch` takes the averaged
+    weights over every so many iterations, 0 for never (Li et al. 2024, Switch EMA, arXiv 2402.09240).
+
+    Of `LSMGANModel` alone: `gan_opt` and `optim_d`; the network learns in every `net_d_iters`-th iteration after
+    `net_d_init_iters`; `relativistic` compares with the mean of the others, as ESRGAN does.
     """
 
     total_iter: PositiveInt | None = None
+    """Iterations of the training."""
     budget_hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours that it may use, in place of `total_iter`."""
     optim_g: Optimizer
+    """The optimizer of the network."""
     scheduler: Annotated[MultiStep | Cosine | CosineToTheEnd, Field(discriminator="type")]
-    pixel_opt: PixelLoss = PixelLoss()
+    """How the learning rate goes."""
+    pixel_opt: AnyPixelLoss = PixelLoss()
+    """The loss between output and truth."""
+    perceptual_opt: RegisteredLoss | None = None
+    """A loss between features, BasicSR's `PerceptualLoss`."""
+    losses: dict[Name, RegisteredLoss] = Field(default={})
+    """Further losses, by the names that the log shows."""
+    gan_opt: RegisteredLoss | None = None
+    """What the discriminator's judgements cost, BasicSR's `GANLoss`."""
+    optim_d: Optimizer | None = None
+    """The optimizer of the discriminator."""
+    net_d_iters: PositiveInt = 1
+    """The network learns in every so many iterations."""
+    net_d_init_iters: NonNegativeInt = 0
+    """It learns after this iteration."""
+    relativistic: bool = False
+    """Whether an image is judged against the mean of the other kind."""
     fft_opt: SpectralLoss | None = None
+    """A loss between the spectra."""
     teacher: TeacherSection | None = None
+    """A network to learn from."""
     ema_decay: Fraction = 0.999
+    """Of the averaged weights, which are validated and kept beside the others; 0 for none."""
+    ema_switch: NonNegativeInt = 0
+    """Iterations after which the average takes over, again and again; 0 for never."""
+    grad_clip: Annotated[float, BeforeValidator(_norm), Field(gt=0)] | None = None
+    """Norm that the gradient is scaled down to; `true` for 1."""
     warmup_iter: Annotated[int, Field(ge=-1)] = -1
+    """Iterations in which the learning rate rises from 0; -1 for none."""
     accumulate: PositiveInt = 1
+    """Parts that a batch is computed in, for less memory."""
     checkpointing: bool = False
+    """Whether blocks are computed again for the gradient."""
 
     @model_validator(mode="after")
     def _ends(self) -> Train:
@@ -160,54 +135,36 @@ class Train(Section):
             raise PydanticCustomError("end", "give either total_iter or budget_hours")
         if self.total_iter is None and not isinstance(self.scheduler, CosineToTheEnd):
             raise PydanticCustomError("end", "a training with budget_hours needs the scheduler {{type: Cosine}}")
+        if self.ema_switch and not self.ema_decay:
+            raise PydanticCustomError("ema", "ema_switch needs an ema_decay")
         total = self.total_iter or 0
         if isinstance(self.scheduler, Cosine) and sum(self.scheduler.periods) < total:
             raise PydanticCustomError("periods", "the scheduler's periods sum to less than total_iter")
         return self
 
 
-class Metric(Section):
-    """One metric of a validation, under its name in BasicSR."""
-
-    type: Literal["calculate_psnr", "calculate_ssim", "calculate_psnrb", "calculate_niqe"]
-    crop_border: NonNegativeInt
-    test_y_channel: bool = False
-    better: Literal["higher", "lower"] = "higher"
-
-
-class Val(Section):
-    """How often and by what a validation measures; `use_chop` upscales in tiles that fit the memory."""
-
-    val_freq: PositiveInt = 5000
-    save_img: bool = False
-    suffix: Name | None = None
-    use_chop: bool = False
-    pbar: bool = False
-    metrics: dict[str, Metric] = Field(default={})
-
-
-class Tile(Section):
-    """Tiles of a validation, in low-resolution pixels; 0 takes each image whole."""
-
-    tile_size: NonNegativeInt = 0
-    tile_pad: NonNegativeInt = 32
-
-
 class WandB(Section):
     """Weights & Biases; nothing is sent unless a project is named."""
 
     project: str | None = None
+    """Name of the project."""
     resume_id: str | None = None
+    """A run of it to go on with."""
 
 
 class Logger(Section):
     """How often to print and save, how many training states to keep, and where else to log."""
 
     print_freq: PositiveInt = 100
+    """Iterations from one line of the log to the next."""
     save_checkpoint_freq: PositiveInt = 5000
+    """Iterations from one training state to the next."""
     keep_states: PositiveInt = 3
+    """Training states that are kept; networks are all kept."""
     use_tb_logger: bool = False
+    """Whether TensorBoard's files are written, to `tb_logger/NAME`."""
     wandb: WandB = WandB()
+    """What Weights & Biases gets."""
 
     @model_validator(mode="after")
     def _wandb_follows_tensorboard(self) -> Logger:
@@ -222,28 +179,56 @@ class DistParams(Section):
     """The processes' backend (nccl on GPUs and gloo on CPUs by default), and SLURM's port."""
 
     backend: Literal["nccl", "gloo"] | None = None
+    """nccl on GPUs and gloo on CPUs if it is not given."""
     port: PositiveInt | None = None
+    """Of SLURM's first machine."""
 
 
 class CommonConfig(Section):
-    """What training and testing share."""
+    """What training and testing share.
+
+    `plugins` are modules, or files that end with `.py`, that are imported first: what they register with BasicSR, or
+    among the mixers, can be named. `use_channels_last` and `use_compile` change how the network is computed.
+    """
 
     name: Name  # of a folder
-    model_type: Literal["LSMModel"] = "LSMModel"
+    """Of the run, and of its folder in `experiments` or `results`."""
+    model_type: Literal["LSMModel", "LSMGANModel"] = "LSMModel"
+    """How it is trained: by losses of its output, or against a discriminator too."""
+    plugins: list[str] = Field(default=[])
+    """Modules, or files .py, to import first."""
     scale: Literal[1, 2, 3, 4, 8]
+    """Of the network; 1 for restoration."""
     num_gpu: NonNegativeInt | Literal["auto"] = "auto"
+    """GPUs in all: `auto` for what there is, 0 for the CPU."""
     manual_seed: NonNegativeInt = 0
+    """Of all random numbers."""
     network_g: dict[str, Any]
+    """The network: `type` (LSM, or any that is registered) and its own keys."""
     path: Paths = Paths()
+    """What to start from."""
     val: Val = Val()
+    """Validation."""
     tile: Tile = Tile()
+    """Tiles of a validation."""
     dist_params: DistParams = DistParams()
+    """Several processes."""
     find_unused_parameters: bool = False
+    """For networks of which parts get no gradient, in several processes."""
     amp: Literal["bf16"] | None = None
+    """bf16: the network is computed in bfloat16 where that is safe."""
     use_amp: bool = False
+    """The same, as other projects write it."""
     amp_bf16: bool = Field(default=True, alias="bfloat16")
+    """Must be true with `use_amp`."""
     deterministic: bool = False
+    """Whether only operations are used that give the same bits each time."""
+    use_channels_last: bool = False
+    """Whether channels come last in memory: faster on some GPUs."""
+    use_compile: bool = Field(default=False, alias="compile")
+    """Whether torch compiles the network."""
     fast_matmul: bool = False
+    """Whether float32 products may be rounded to TF32."""
 
     @model_validator(mode="after")
     def _amp_is_bf16(self) -> CommonConfig:
@@ -258,7 +243,24 @@ class TrainConfig(CommonConfig):
     """A config of a training, but for its datasets, of which there can be any number."""
 
     train: Train
+    """The training."""
+    network_d: dict[str, Any] | None = None
+    """The discriminator: `type` and its own keys."""
     logger: Logger = Logger()
+    """The log."""
+
+    @model_validator(mode="after")
+    def _two_networks(self) -> TrainConfig:
+        """Compare what a discriminator needs with the model that has one."""
+        parts = {"network_d": self.network_d, "train.gan_opt": self.train.gan_opt, "train.optim_d": self.train.optim_d}
+        needs = self.model_type == "LSMGANModel"
+        wrong = [key for key, value in parts.items() if (value is None) == needs]
+        if wrong:
+            text = "LSMGANModel needs {keys}" if needs else "only LSMGANModel takes {keys}"
+            raise PydanticCustomError("gan", text, {"keys": ", ".join(wrong)})
+        if needs and self.train.accumulate > 1:
+            raise PydanticCustomError("gan", "LSMGANModel takes no train.accumulate")
+        return self
 
 
 class TestConfig(CommonConfig):

@@ -108,7 +108,7 @@ class Teacher:
 def fill_cache(
     settings: Mapping[str, Any], scale: int, names: Sequence[str], load: Callable[[int], np.ndarray]
 ) -> None:
-    """Let a teacher upscale all images of a training, unless its folder holds them already.
+    """Upscale all images of a training by its teacher, unless the folder holds them already.
 
     Args:
         settings: The config's section `train.teacher`.

@@ -231,7 +231,7 @@ def _holding(stream: Stream, kind: str) -> list[str]:
 
 
 def _audio_advice(target: Path, stream: Stream, one: Companion, audio: str) -> str:
-    """Say what works for audio that a container cannot hold."""
+    """Return what works for audio that a container cannot hold."""
     name = container_of(target)
     encoders = [way for way, encoder in AUDIO.items() if encoder and can_hold(name, stream, "audio", encoder)]
     instead = f"encode it anew (audio {' or '.join(encoders)})"

@@ -125,7 +125,7 @@ def upscale_video(
 
 
 def _lost(joined: Joined) -> list[str]:
-    """Say what frames carry and the encoder or the container does not keep, a line each."""
+    """List what frames carry and the encoder or the container does not keep, a line each."""
     encoding, facts = joined.encoding, joined.facts
     lines = [f"{words} cannot be written, and is lost." for words in facts.unkept]
     if joined.loses_timecode:

@@ -131,7 +131,7 @@ class Encoding:
 
 
 def keeps_alpha(pixel_format: str) -> bool:
-    """Tell whether a pixel format holds transparency."""
+    """Return whether a pixel format holds transparency."""
     return any(component.is_alpha for component in av.VideoFormat(pixel_format).components)
 
 

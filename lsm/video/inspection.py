@@ -315,6 +315,6 @@ def _tell_damage(path: Path, reading: _Reading, index: int, times: list[int], ti
 
 
 def _starts_anew(packets: list[Stamp], number: int, time_base: Fraction) -> bool:
-    """Tell whether the clock starts anew just after a packet: its error is the join, not damage."""
+    """Return whether the clock starts anew just after a packet: its error is the join, not damage."""
     near = [one.dts for one in packets[number : number + 4] if one.dts is not None]
     return any(not 0 <= (b - a) * time_base <= _LONGEST_GAP for a, b in itertools.pairwise(near))

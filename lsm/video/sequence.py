@@ -67,7 +67,7 @@ class ImageSequence:
 
 
 def is_sequence(name: str) -> bool:
-    """Tell whether an input is a folder or a pattern rather than one file."""
+    """Return whether an input is a folder or a pattern rather than one file."""
     return Path(name).is_dir() or (not Path(name).exists() and bool(glob.has_magic(name) or _PRINTF.search(name)))
 
 
@@ -104,7 +104,7 @@ def parse_rate(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000 or rate.denominator > 10**6:
-        raise OptionError(f"--fps {text!r} is no number of frames a second, such as 25, 29.97 or 30000/1001.")
+        raise OptionError(f"`fps` {text!r} is no number of frames a second, such as 25, 29.97 or 30000/1001.")
     return rate
 
 

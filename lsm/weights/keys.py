@@ -56,7 +56,7 @@ _POINTWISE = "mixer.in_proj.weight"  # a 1×1 convolution in official files, a L
 
 
 def is_official(names: Mapping[str, object]) -> bool:
-    """Say whether a state dict has the official names."""
+    """Return whether a state dict has the official names."""
     return "conv_first.weight" in names
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lsm.arch.build import create_model as build_preset
+from lsm.arch.build import build_preset
 from lsm.arch.presets import VARIANTS
 from lsm.errors import CheckpointError, OptionError, first_line
 from lsm.weights.architectures import Network, architecture_of, find_architecture

@@ -1,20 +1,30 @@
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from own_process import OwnProcess, run_in_process, run_script
 
-from lsm.ablation.plan import Run
+from lsm.ablation.plan import Run, list_runs, read_plan
 from lsm.ablation.runs import read_curve, train_all
+from lsm.cli import main
 from lsm.errors import InputError
 from lsm.image.io import write_image
+from lsm.training import launch
 
 REPOSITORY = Path(__file__).parents[2]
 
 LINE = "2026-01-01 00:00:00,000 INFO: iter {:7d}/9  l_pix {:.5e}  lr 1.000e-04  {:.3f} s/iter (data 0.001)  eta 0:01\n"
+
+
+def test_a_training_by_hours_is_read_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run("a", 0, "r", {"train": {"budget_hours": 0.5}})
+    run.folder.mkdir(parents=True)
+    (run.folder / "train_r_20260101_000000.log").write_text(LINE.replace("/9 ", "/0.5 h ").format(3, 0.5, 0.2))
+    assert read_curve(run).losses == {3: 0.5}
+    assert (run.length, run.weights.name) == ("0.5 hours", "net_g_latest.pth")
 
 
 def test_curves_join_the_logs_of_a_resumed_run(tmp_path, monkeypatch):
@@ -33,8 +43,17 @@ def test_curves_join_the_logs_of_a_resumed_run(tmp_path, monkeypatch):
         read_curve(run)
 
 
+def run_forked(command, *, stdout, env, **options):
+    """`subprocess.run` for `python -c CODE ARGUMENTS` of ours, without a start of the interpreter."""
+    process = OwnProcess(main, command[3:], folder=Path.cwd(), environment=env)
+    code = process.wait()
+    stdout.write(process.output.encode())
+    return subprocess.CompletedProcess(command, code)
+
+
 def test_a_failing_training_is_named_and_finished_ones_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", run_forked)
     good = Run("a", 0, "good", {"train": {"total_iter": 9}})
     good.weights.parent.mkdir(parents=True)
     good.weights.write_bytes(b"as it is")
@@ -45,7 +64,7 @@ def test_a_failing_training_is_named_and_finished_ones_are_left_alone(tmp_path, 
     assert "lsm: error:" in (tmp_path / "report" / "bad.log").read_text()
 
 
-def test_the_script_trains_compares_and_goes_on_where_it_was(tmp_path):
+def test_the_script_trains_compares_and_goes_on_where_it_was(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for index in range(3):
         for folder in ("train", "Set5/HR"):
@@ -70,13 +89,16 @@ def test_the_script_trains_compares_and_goes_on_where_it_was(tmp_path):
     plan["variants"] = {"a": {}, "b": {"network_g": {"recurrence": {"transition": "gate"}}}}
     for name, content in (("options.yml", options), ("plan.yml", plan)):
         (tmp_path / name).write_text(yaml.safe_dump(content))
-    command = [sys.executable, str(REPOSITORY / "scripts" / "ablate.py"), "plan.yml", "--data", "."]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    first = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert first.returncode == 0, first.stderr
-    assert "0 of 2 trainings are finished" in first.stderr
-    assert first.stdout.count("\n| ") == 2
-    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert "2 of 2 trainings are finished" in again.stderr
-    assert again.stdout == first.stdout
-    assert (tmp_path / "results" / "ablate-p" / "table.md").read_text() in first.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    done = list_runs(read_plan(Path("plan.yml")))[0]
+    Path("done.yml").write_text(yaml.safe_dump(done.options))
+    launch.train("done.yml")
+    command = (REPOSITORY / "scripts" / "ablate.py", "plan.yml", "--data", ".")
+    first = run_in_process(run_script, *command, folder=tmp_path)
+    assert "1 of 2 trainings are finished" in first
+    again = run_in_process(run_script, *command, folder=tmp_path)
+    assert "2 of 2 trainings are finished" in again
+    table = (tmp_path / "results" / "ablate-p" / "table.md").read_text()
+    assert table.count("\n| ") == 2
+    assert table in first and table in again

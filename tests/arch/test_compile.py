@@ -20,13 +20,22 @@ def _fresh():
     torch._dynamo.reset()
 
 
-def small(**options):
-    """One group: attention, the recurrence, shifted attention."""
-    return create_model("tiny", 2, depths=(3,), **options)
+BLOCKS = [2, pytest.param(3, marks=pytest.mark.slow)]  # to trace a network takes long, not to run it
 
 
-def test_inference_is_one_graph_for_all_sizes():
-    network, counter = small().eval(), CompileCounterWithBackend("eager")
+def small(blocks, **options):
+    """One group: shifted attention and the recurrence, or attention, the recurrence and shifted attention."""
+    if blocks == 3:
+        return create_model("tiny", 2, depths=(3,), **options)
+    network = create_model("tiny", 2, depths=(1, 2), **options)
+    network.groups = network.groups[1:]
+    assert network.groups[0].blocks[0].mixer.shifted
+    return network
+
+
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_inference_is_one_graph_for_all_sizes(blocks):
+    network, counter = small(blocks).eval(), CompileCounterWithBackend("eager")
     compiled = torch.compile(network, backend=counter, fullgraph=True, dynamic=True)
     for size in ((37, 41), (50, 70)):
         image = torch.rand(1, 3, *size)
@@ -45,8 +54,9 @@ def test_what_inductor_generates_computes_the_same():
         assert (compiled(image) - network(image)).abs().max() < 1e-5
 
 
-def test_a_training_step_is_one_graph_forward_and_one_backward():
-    network = small(drop_path_rate=0.2).train()
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_a_training_step_is_one_graph_forward_and_one_backward(blocks):
+    network = small(blocks, drop_path_rate=0.2).train()
     image, results = torch.rand(2, 3, 16, 16), []
     for run in (network, torch.compile(network, backend="aot_eager", fullgraph=True)):
         torch.manual_seed(3)  # categories are drawn, blocks are skipped

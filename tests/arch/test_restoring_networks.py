@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsm.arch import LSMConfig, create_model, preset_config
+from lsm.arch import LSMConfig, build_preset, preset_config
 from lsm.arch.pixel_unshuffle import PixelUnshuffle
 from lsm.errors import OptionError
 
@@ -15,17 +15,17 @@ SMALL = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_si
 @torch.no_grad()
 def test_an_untrained_network_returns_its_input(variant, unshuffle):
     more = {"mlp_ratio": 2.0} if variant == "s" else {}
-    network = create_model(variant, 1, task="denoise", unshuffle=unshuffle, **SMALL, **more).eval()
+    network = build_preset(variant, 1, task="denoise", unshuffle=unshuffle, **SMALL, **more).eval()
     for size in ((1, 1), (7, 9), (16, 24)):
         image = torch.rand(2, 3, *size)
         assert torch.equal(network(image), image)
-    randomly = create_model(variant, 1, task="jpeg", unshuffle=unshuffle, init="random", **SMALL, **more).eval()
+    randomly = build_preset(variant, 1, task="jpeg", unshuffle=unshuffle, init="random", **SMALL, **more).eval()
     assert not torch.equal(randomly(image), image)
 
 
 def test_every_parameter_learns_but_behind_the_zeros():
     """At the start the gradient reaches the last convolution only, and all others once that has moved."""
-    network = create_model("tiny", 1, task="denoise", unshuffle=2, **SMALL)
+    network = build_preset("tiny", 1, task="denoise", unshuffle=2, **SMALL)
     image = torch.rand(2, 3, 9, 10)
     for step in range(2):
         network.zero_grad()

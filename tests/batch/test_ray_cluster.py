@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lsm.arch import build_preset
 from lsm.batch.plan import Job
 from lsm.batch.ray_cluster import Cluster
 from lsm.batch.ray_worker import (
@@ -29,9 +30,10 @@ from lsm.batch.ray_worker import (
 from lsm.batch.run import upscale_files
 from lsm.cli import main
 from lsm.errors import OptionError
-from lsm.image.io import write_image
+from lsm.image.io import read_rgb, write_image
 from lsm.inference.options import UpscaleOptions
-from lsm.weights import embedded_path
+from lsm.inference.upscaler import Upscaler
+from lsm.weights import embedded_path, save_model
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
@@ -123,10 +125,25 @@ def local_worker(monkeypatch: pytest.MonkeyPatch, spec: JobSpec) -> Worker:
 
 def job_spec(jobs: list[Job], **changes: Any) -> JobSpec:
     options: dict[str, Any] = {
-        "options": OPTIONS, "weights": weights(), "tile": 64, "note": "n", "max_pixels": 10**6,
+        "options": OPTIONS, "weights": weights(), "photo": None, "tile": 64, "note": "n", "max_pixels": 10**6,
         "folder": str(Path.cwd()), "token": None, "threads": 1,
     }  # fmt: skip
     return JobSpec(jobs, **(options | changes))
+
+
+def test_each_image_chooses_its_network_on_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build_preset("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, split_size=(4, 8))
+    save_model(network, tmp_path / "other.safetensors")
+    other = Weights("other.safetensors", (tmp_path / "other.safetensors").read_bytes(), "sr")
+    noisy, clean = image(tmp_path / "noisy.png", 24, 24), tmp_path / "clean.png"
+    write_image(clean, np.full((24, 24, 3), 90, np.uint8))
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in (noisy, clean)]
+    worker = local_worker(monkeypatch, job_spec(jobs, photo=other))
+    assert "taken for photo: noise" in worker({"index": 0})["text"]
+    assert "taken for clean" in worker({"index": 1})["text"]
+    for path, model in ((noisy, network), (clean, "tiny-x2")):
+        expected = Upscaler(model, device="cpu", scale=2)(read_rgb(path))
+        np.testing.assert_array_equal(read_rgb(tmp_path / "out" / path.name), expected)
 
 
 def test_a_image_that_kills_its_worker_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +200,7 @@ def test_a_cluster_counts_as_a_run_here_does(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "out" / "a.png").unlink()
     worker = local_worker(monkeypatch, job_spec(jobs))
     cluster = object.__new__(Cluster)
-    cluster.options, cluster.weights, cluster.threads, cluster._tile = OPTIONS, weights(), 1, 64
+    cluster.options, cluster.weights, cluster.photo, cluster.threads, cluster._tile = OPTIONS, weights(), None, 1, 64
     monkeypatch.setattr(cluster, "_rows", lambda spec: (worker({"index": index}) for index in range(len(spec.jobs))))
     there = cluster.upscale_files(jobs, note="n", max_pixels=10**6)
     assert [len(jobs) for jobs in (there.done, there.skipped, there.failed, there.animated)] == [1, 1, 1, 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.benchmark.restoration import (
     METHODS,
     NLM_STRENGTHS,
@@ -33,7 +33,7 @@ def files(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def identity() -> Upscaler:
     """An untrained network, which returns its input."""
-    return Upscaler(create_model("tiny", 1, task="denoise", **SMALL).eval(), tile=0, device="cpu")
+    return Upscaler(build_preset("tiny", 1, task="denoise", **SMALL).eval(), tile=0, device="cpu")
 
 
 def test_every_method_gets_the_same_noise(files: list[Path], identity: Upscaler) -> None:

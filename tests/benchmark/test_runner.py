@@ -1,13 +1,12 @@
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from own_process import run_in_process, torchrun
 from PIL import Image
 
 from lsm.benchmark import processes, tasks
@@ -165,13 +164,8 @@ def test_torchrun_gives_the_same(options, weights, tmp_path):
     models = f"bicubic,{weights}"
     alone = run(dataclasses.replace(options, methods=models))
     script = pathlib.Path(__file__).parents[2] / "scripts" / "benchmark.py"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    command += ["--data", str(options.data), "--sets", "Set5", "--scales", "2", "--models", models, "--device", "cpu"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[1])}
-    done = subprocess.run(
-        [*command, "--report", str(tmp_path / "ranks")], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    command = [script, "--data", options.data, "--sets", "Set5", "--scales", "2", "--models", models, "--device", "cpu"]
+    run_in_process(torchrun, 2, *map(str, command), "--report", str(tmp_path / "ranks"), folder=tmp_path)
     ranks = read_json(tmp_path / "ranks" / "results.json")
     assert [(row.key, row.psnr, row.ssim) for row in ranks.rows] == [
         (row.key, row.psnr, row.ssim) for row in alone.rows

@@ -35,6 +35,7 @@ def test_a_benchmark(root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert code == 0
     for text in ("classical-sr-y", "B100", "×2", "×4", "lanczos", "BT.601", "report.html"):
         assert text in said
+    assert not any(line.endswith("  ") for line in said.splitlines())
     content = json.loads((report / "results.json").read_text())
     assert len(content["rows"]) == 8
     assert content["protocol"] == "classical-sr-y"

@@ -1,22 +1,17 @@
 """`lsm data check`, `prepare` and `download`."""
 
-import functools
-import hashlib
-import http.server
-import io
-import tarfile
-import threading
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_ins
 from PIL import Image
 from skimage import data
 
 from lsm.cli import main
 from lsm.data import catalog
-from lsm.data.catalog import Archive, Entry
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -80,40 +75,18 @@ def test_contradicting_options(source: Path, tmp_path: Path, capfd: pytest.Captu
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server of one archive with two sets, which the catalogue then lists in place of its own."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with tarfile.open(folder / "benchmark.tar", "w") as archive:
-        for name in ("benchmark/Set5/HR/a.png", "benchmark/Set14/HR/b.png"):
-            content = io.BytesIO()
-            Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(content, "PNG")
-            info = tarfile.TarInfo(name)
-            info.size = content.tell()
-            content.seek(0)
-            archive.addfile(info, content)
-    sha256 = hashlib.sha256((folder / "benchmark.tar").read_bytes()).hexdigest()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    instance = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=instance.serve_forever, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{instance.server_address[1]}"
-    shared = Archive(f"{address}/benchmark.tar", sha256=sha256)
-    entries = tuple(Entry(name, "about", "licence", (shared,), (f"benchmark/{name}/",)) for name in ("Set5", "Set14"))
-    manga = next(entry for entry in catalog.CATALOG if entry.name == "Manga109")
-    monkeypatch.setattr(catalog, "CATALOG", (*entries, manga))
-    yield address
-    instance.shutdown()
-    thread.join()
-    instance.server_close()
+    with stand_ins.served(tmp_path / "served", monkeypatch) as address:
+        yield address
 
 
 def test_sets_are_downloaded_once_and_unpacked(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "datasets"
     code, said, _ = run(capfd, "download", "set5", "Set14", "--root", root)
     assert code == 0
-    assert said.count("SHA-256") == 1 and "as published" in said and "Licence: licence" in said
-    assert (root / "benchmark" / "Set5" / "HR" / "a.png").is_file()
-    assert (root / "benchmark" / "Set14" / "HR" / "b.png").is_file()
+    assert said.count("SHA-256") == 1 and "no hash is published" in said and "Licence: " in said
+    assert sorted(path.name for path in (root / "SR").iterdir()) == ["Set14", "Set5"]
+    assert (root / "SR" / "Set5" / "HR" / "baby.png").is_file()
+    assert (root / "SR" / "Set14" / "LR_bicubic" / "X4" / "lennax4.png").is_file()
     assert not (root / "downloads" / "benchmark.tar").exists()
     code, said, _ = run(capfd, "check", root, "--jobs", 1)
     assert code == 0 and "Set5" in said and "Set14" in said
@@ -122,8 +95,20 @@ def test_sets_are_downloaded_once_and_unpacked(server: str, tmp_path: Path, capf
 def test_only_the_set_that_was_asked_for(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "datasets"
     run(capfd, "download", "Set14", "--root", root, "--mirror", f"{server}/", "--keep")
-    assert not (root / "benchmark" / "Set5").exists()
+    assert (root / "SR" / "Set14").is_dir() and not (root / "SR" / "Set5").exists()
     assert (root / "downloads" / "benchmark.tar").is_file()
+
+
+def test_another_archive_than_the_published_one_is_refused(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    entry = catalog.find_entry("Set5")
+    (archive,) = entry.archives
+    other = dataclasses.replace(archive, sha256="0" * 64)
+    monkeypatch.setattr(catalog, "CATALOG", (dataclasses.replace(entry, archives=(other,)),))
+    code, _, complaint = run(capfd, "download", "Set5", "--root", tmp_path)
+    assert code == 2 and "another file than the published one: SHA-256" in complaint
+    assert not (tmp_path / "SR").exists()
 
 
 def test_manga109_tells_how_to_get_it(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +116,6 @@ def test_manga109_tells_how_to_get_it(server: str, tmp_path: Path, capfd: pytest
     assert code == 1
     assert "permission" in said and "manga109.org" in said
     code, said, _ = run(capfd, "download")
-    assert code == 0 and "Set5: about" in said
+    assert code == 0 and "Set5: 5 test images" in said
     code, _, complaint = run(capfd, "download", "Set15", "--root", tmp_path)
     assert code == 2 and "Did you mean" in complaint

@@ -14,7 +14,7 @@ from lsm.version import install_command
 
 
 def test_it_says_what_there_is_and_how_fast(capfd, monkeypatch):
-    monkeypatch.setattr(diagnosis, "SCAN_SHAPE", (1, 64, 4))
+    monkeypatch.setattr(diagnosis, "SCAN_SHAPE", (1, 8, 2))
     monkeypatch.setattr(diagnosis, "SIDE", 16)
     with pytest.raises(SystemExit) as left:
         main(["doctor"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lsm import Upscaler, load_model
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_image, write_image
@@ -22,7 +22,7 @@ def run(capfd, *arguments):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    model = create_model("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, split_size=(4, 8))
+    model = build_preset("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, split_size=(4, 8))
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_model(model, path, {"licence": "CC0-1.0", "training_set": "noise"})
     return path

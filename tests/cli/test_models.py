@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lsm.arch import PRESETS, create_model
+from lsm.arch import PRESETS, build_preset
 from lsm.audio.checkpoint import EMBEDDED as DENOISERS
 from lsm.audio.checkpoint import load_denoiser
 from lsm.cli import main
@@ -29,7 +29,7 @@ def test_info_of_a_preset(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_info_measures_memory_of_a_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    save_model(create_model("tiny", scale=3), tmp_path / "a.safetensors")
+    save_model(build_preset("tiny", scale=3), tmp_path / "a.safetensors")
     code, said, _ = run(capfd, "info", tmp_path / "a.safetensors", "--output-size", "64x100", "--device", "cpu")
     assert code == 0
     assert "22×34 → 66×102" in said

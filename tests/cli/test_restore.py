@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lsm.arch import LSM, create_model
+from lsm.arch import LSM, build_preset
 from lsm.cli import main
 from lsm.image.io import read_image, write_image
 from lsm.inference.upscaler import Upscaler
@@ -18,7 +18,7 @@ SMALL = {"embed_dim": 16, "depths": (2,), "num_heads": 2, "d_state": 2, "split_s
 
 def model(task: str, **more: object) -> LSM:
     torch.manual_seed(0)
-    return create_model("tiny", 1, task=task, unshuffle=2, **SMALL, **more).eval()
+    return build_preset("tiny", 1, task=task, unshuffle=2, **SMALL, **more).eval()
 
 
 @pytest.fixture(scope="module")

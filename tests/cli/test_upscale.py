@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.image.io import read_image, write_image
 from lsm.inference.upscaler import Upscaler
@@ -17,7 +17,7 @@ from lsm.weights import load_model, save_model
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "small-x2.safetensors"
-    save_model(create_model("tiny", scale=2, embed_dim=16, depths=(2,), d_state=2, num_heads=2), path)
+    save_model(build_preset("tiny", scale=2, embed_dim=16, depths=(2,), d_state=2, num_heads=2), path)
     return path
 
 

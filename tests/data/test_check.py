@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +6,7 @@ from skimage import data
 
 from lsm.data.check import check_set, misalignment
 from lsm.data.datasets import find_set, pair_folders
+from lsm.data.origin import other_origin
 from lsm.image.resize import imresize
 
 HIGH = data.astronaut()[:240, :320]
@@ -92,3 +94,41 @@ def test_other_degradations_are_aligned(kind, tmp_path):
     if kind == "flat":
         high, low = np.full_like(HIGH, 90), np.full_like(LOW, 90)
     assert misalignment(high, low) is None
+
+
+MADE_OTHERWISE = {
+    "OpenCV's cubic": lambda: cv2.resize(HIGH, (80, 60), interpolation=cv2.INTER_CUBIC),
+    "the mean of areas": lambda: HIGH.reshape(60, 4, 80, 4, 3).mean((1, 3)).round().astype(np.uint8),
+    "red and blue swapped": lambda: np.ascontiguousarray(LOW[..., ::-1]),
+    "antialiased Lanczos": lambda: np.asarray(Image.fromarray(HIGH).resize((80, 60), Image.Resampling.LANCZOS)),
+}
+
+
+@pytest.mark.parametrize("kind", MADE_OTHERWISE)
+@pytest.mark.parametrize("folder", ["LR_bicubic/X4", "LR_x4"])
+def test_lr_by_another_kernel_is_named(tmp_path, kind, folder):
+    _save(tmp_path / "mine" / "HR" / "a.png", HIGH)
+    _save(tmp_path / "mine" / folder / "a.png", MADE_OTHERWISE[kind]())
+    (problem,) = _problems(find_set(tmp_path, "mine", 4))
+    assert kind in problem.text and problem.text.endswith("of a.png.")
+
+
+def test_other_bicubics_that_antialias_are_near_enough(tmp_path):
+    low = Image.fromarray(HIGH).resize((80, 60), Image.Resampling.BICUBIC)
+    assert other_origin(HIGH, np.asarray(low)) is None
+
+
+def test_real_lr_is_left_alone_unless_its_folder_says_bicubic(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 6, LOW.shape)
+    noisy = np.clip(LOW + noise, 0, 255).astype(np.uint8)
+    assert other_origin(HIGH, noisy) is None
+    assert "is not MATLAB's bicubic, from which it is 3" in other_origin(HIGH, noisy, must_be_bicubic=True)
+
+
+def test_selfexsr_folders(tmp_path):
+    folder = tmp_path / "Urban100" / "image_SRF_4"
+    for kind, image in {"HR": HIGH, "LR": LOW, "bicubic": HIGH, "SelfExSR": HIGH}.items():
+        _save(folder / f"img_001_SRF_4_{kind}.png", image)
+    found = find_set(tmp_path, "Urban100", 4)
+    assert [(pair.hr.stem, pair.lr.stem) for pair in found.pairs] == [("img_001_SRF_4_HR", "img_001_SRF_4_LR")]
+    assert _problems(found) == []

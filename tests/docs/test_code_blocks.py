@@ -1,10 +1,14 @@
-"""Every bash, console and python block of README.md and docs/ is run, page by page, beside small images and sounds.
+"""Every bash, console and python block of README.md, docs/ and datasets/ is run, beside small images and sounds.
+
+What a page downloads comes from stand-ins of the owners' archives.
 
 What cannot run here says so in the page, by HTML comments right above the block:
 
     <!-- not run: REASON -->                     the block
     <!-- not run, lines with "TEXT": REASON -->  the commands that hold TEXT
     <!-- run with: OLD => NEW -->                as it stands, but for OLD; OLD must be there
+
+A Python block that begins with `# NAME.py` is that file, which later blocks use.
 """
 
 import logging
@@ -19,9 +23,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_ins
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.image.io import write_image
 from lsm.mixers import registry
@@ -29,8 +34,10 @@ from lsm.weights import load_model, save_model
 from lsm.weights.resolve import embedded_path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "datasets" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = ("bash", "console", "python")
+QUICKER = {"--output-size 1280x720": "--output-size 128x72"}
+"""What is made smaller in every command, since it takes seconds as it stands."""
 FENCE = re.compile(
     r"^(?P<marks>(?:<!--(?:(?!-->).)*-->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -96,10 +103,15 @@ def run_command(command: str) -> None:
 
 
 def run_block(block: Block) -> None:
+    if block.language == "python" and (name := re.match(r"# (\w+\.py)$", block.text, re.MULTILINE)):
+        Path(name[1]).write_text(block.text, encoding="utf-8")  # a file that the page's commands name
+        return
     if block.language == "python":
         exec(compile(block.text, "block", "exec"), {"__name__": "__main__"})
         return
     for command in block.commands:
+        for text, smaller in QUICKER.items():
+            command = command.replace(text, smaller)
         if not any(text in command for text in block.skipped_lines):
             try:
                 run_command(command)
@@ -107,14 +119,14 @@ def run_block(block: Block) -> None:
                 raise AssertionError(f"{command}: {error}") from error
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with what the pages name, and the process as it was afterwards."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the pages name."""
+    folder = tmp_path_factory.mktemp("laid-out")
     rng = np.random.default_rng(0)
 
     def image(name: str, height: int = 20, width: int = 24) -> None:
-        path = tmp_path / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -128,17 +140,26 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         image(name, 96, 108)
     for number in range(4):
         image(f"datasets/BSDS400/HR/{number}.png", 40, 48)
-    (tmp_path / "experiments").mkdir()
+    (folder / "experiments").mkdir()
     for name in ("options", "scripts", "benchmarks", "docs", "experiments/plans", "experiments/states"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        (folder / name).symlink_to(ROOT / name)
     for name in ("my.safetensors", "mine.safetensors"):
-        shutil.copy(embedded_path("tiny-x2"), tmp_path / name)
-    torch.save({"params": load_model("tiny-x4").state_dict()}, tmp_path / "net_g_latest.pth")
+        shutil.copy(embedded_path("tiny-x2"), folder / name)
+    torch.save({"params": load_model("tiny-x4").state_dict()}, folder / "net_g_latest.pth")
     small = {"embed_dim": 16, "depths": (2,), "d_state": 2}
-    save_model(create_model("tiny", 4, **small), tmp_path / "small-x4.safetensors")
-    save_model(create_model("tiny", 1, task="jpeg", **small), tmp_path / "my-jpeg.safetensors")
-    sounds(tmp_path, rng)
-    films(tmp_path, rng)
+    save_model(build_preset("tiny", 4, **small), folder / "small-x4.safetensors")
+    save_model(build_preset("tiny", 1, task="jpeg", **small), folder / "my-jpeg.safetensors")
+    sounds(folder, rng)
+    films(folder, rng)
+    return folder
+
+
+@pytest.fixture
+def desk(laid_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of that folder, the process' current one, and the process as it was afterwards."""
+    shutil.copytree(laid_out, tmp_path, symlinks=True, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lsm.audio.training.VALIDATION_SIGNALS", 2)
     deterministic, mixers, level = torch.are_deterministic_algorithms_enabled(), registry.MIXERS, logging.root.level
     precision = torch.get_float32_matmul_precision()
     yield tmp_path
@@ -178,7 +199,16 @@ def sounds(folder: Path, rng: np.random.Generator) -> None:
     [page for page in PAGES if blocks(page.read_text(encoding="utf-8"))],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
-def test_the_blocks_of_a_page_run(page: Path, desk: Path) -> None:
+def test_the_blocks_of_a_page_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "lsm data download" not in page.read_text(encoding="utf-8"):
+        run_page(page)
+        return
+    shutil.rmtree(desk / "datasets" / "SR")
+    with stand_ins.served(desk / "served", monkeypatch):
+        run_page(page)
+
+
+def run_page(page: Path) -> None:
     if page.stem == "video" and sys.version_info < (3, 11):
         pytest.skip("the extra `video` needs Python 3.11")
     for block in blocks(page.read_text(encoding="utf-8")):

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from lsm.arch import LSM, create_model
+from lsm.arch import LSM, build_preset
 
 SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "pos_dim": 3}
 
 
 def _small(scale: int = 2, **options) -> LSM:
     torch.manual_seed(0)
-    return create_model("tiny", scale, **{**SMALL, "depths": (3,), "init": "random", **options}).eval()
+    return build_preset("tiny", scale, **{**SMALL, "depths": (3,), "init": "random", **options}).eval()
 
 
 @pytest.fixture(scope="session")

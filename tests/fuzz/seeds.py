@@ -57,7 +57,7 @@ def checkpoints() -> list[bytes]:
 
 
 def options() -> list[bytes]:
-    """Return the package's option files, each after the byte that says whether it trains or tests."""
+    """Return the package's configs, each after the byte that says whether it trains or tests."""
     kinds = {"train": b"\0", "test": b"\1"}
     return [
         first + path.read_bytes() for kind, first in kinds.items() for path in sorted(ROOT.glob(f"options/{kind}/*"))

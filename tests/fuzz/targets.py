@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST_LINE = 5000
 """Characters of a message; longer ones flood a terminal."""
 MOST_LINES = 51
-"""Of an option file's mistakes: 50, and one that says how many more there are."""
+"""Of a config's mistakes: 50, and one that says how many more there are."""
 MOST_PIXELS = 1_000_000
 MOST_SECONDS = 60
 """Of audio that is denoised whole; a longer file is read, not denoised."""
@@ -56,7 +56,7 @@ def checkpoint(data: bytes) -> None:
 
 
 def options(data: bytes) -> None:
-    """Check an option file: as of `lsm train` if the first byte is even, else as of `lsm test`."""
+    """Check a config: as of `lsm train` if the first byte is even, else as of `lsm test`."""
     from lsm.training.options import read_options
 
     with _file(data[1:], "options.yml") as path, _refusal(path, MOST_LINES):

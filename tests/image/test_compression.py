@@ -25,7 +25,7 @@ def saved(form: str, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("quality", [1, 20, 49, 50, 75, 88, 95, 100])
-@pytest.mark.parametrize(("number", "subsampling"), enumerate(["4:4:4", "4:2:2", "4:2:0"]))
+@pytest.mark.parametrize(("number", "subsampling"), list(enumerate(["4:4:4", "4:2:2", "4:2:0"])))
 def test_a_jpegs_quality_and_subsampling_are_found(tmp_path: Path, quality: int, number: int, subsampling: str) -> None:
     (tmp_path / "a.jpg").write_bytes(saved("JPEG", quality=quality, subsampling=number))
     found = read_image(tmp_path / "a.jpg").compression

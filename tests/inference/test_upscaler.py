@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.errors import CheckpointError, InputError, OptionError
 from lsm.image.io import write_image
 from lsm.image.metadata import Metadata
 from lsm.image.pixels import Compression, ImageData
-from lsm.inference import upscaler as module
+from lsm.inference import tiled as module
 from lsm.inference.upscaler import Upscaler
 
 
@@ -101,7 +101,7 @@ def test_thin_images(size: tuple[int, int]) -> None:
 
 def test_tensor_is_the_network_s_own_output_and_tiles_are_near() -> None:
     torch.manual_seed(0)
-    model = create_model("tiny", scale=2).eval()
+    model = build_preset("tiny", scale=2).eval()
     image = torch.rand(1, 3, 70, 50)
     with torch.inference_mode():
         whole = model(image)
@@ -116,7 +116,7 @@ def test_tensor_is_the_network_s_own_output_and_tiles_are_near() -> None:
 
 def test_other_images_do_not_change_the_bits() -> None:
     torch.manual_seed(0)
-    model = create_model("tiny", scale=2, recurrence="official").eval()  # draws random categories
+    model = build_preset("tiny", scale=2, recurrence="official").eval()  # draws random categories
     images = [noise(3, height=40, width=40), noise(1), noise(4)]
     upscale = Upscaler(model, tile=32, tile_overlap=16, device="cpu")
     together = [upscale(image) for image in images]
@@ -197,7 +197,7 @@ def test_overflow_is_repaired_in_full_precision(caplog: pytest.LogCaptureFixture
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_short_precisions_of_the_real_network(precision: str) -> None:
     torch.manual_seed(0)
-    model, image = create_model("tiny", scale=2).eval(), torch.rand(1, 3, 40, 40)
+    model, image = build_preset("tiny", scale=2).eval(), torch.rand(1, 3, 40, 40)
     full = Upscaler(model, device="cpu").upscale_tensor(image)
     short = Upscaler(model, device="cpu", precision=precision).upscale_tensor(image)
     assert not torch.equal(full, short)
@@ -206,7 +206,7 @@ def test_short_precisions_of_the_real_network(precision: str) -> None:
 
 def test_ensemble_is_the_mean_of_eight_views() -> None:
     torch.manual_seed(0)
-    model, image = create_model("tiny", scale=2).eval(), torch.rand(1, 3, 21, 34)
+    model, image = build_preset("tiny", scale=2).eval(), torch.rand(1, 3, 21, 34)
     result = Upscaler(model, tile=0, device="cpu", ensemble=True).upscale_tensor(image)
     views = []
     with torch.inference_mode():
@@ -295,7 +295,7 @@ def test_wrong_options(wrong: dict[str, object]) -> None:
 def test_tiles_of_a_network_behind_a_pixel_unshuffle_begin_where_its_windows_do():
     """Attention alone sees the same windows in a tile as in the whole image."""
     small = {"embed_dim": 8, "depths": (2,), "num_heads": 2, "d_state": 2, "split_size": (4, 8)}
-    restorer = create_model("tiny", 1, task="denoise", unshuffle=2, placement="attention", init="random", **small)
+    restorer = build_preset("tiny", 1, task="denoise", unshuffle=2, placement="attention", init="random", **small)
     image = torch.rand(1, 3, 61, 150)
     whole, tiled = (Upscaler(restorer, tile=tile, device="cpu") for tile in (0, 79))
     assert tiled.max_tile == 64  # windows of 8 tokens are 16 pixels

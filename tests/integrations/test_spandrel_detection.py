@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lsm import load_model
-from lsm.arch import PRESETS, create_model
+from lsm.arch import PRESETS, build_preset
 from lsm.arch.base import CONFIG_KEY
 from lsm.weights.keys import to_official
 
@@ -102,7 +102,7 @@ def test_another_network_is_recognised_as_before(registries, undrawn, name):
 @pytest.mark.parametrize("variant", PRESETS)
 def test_ours_are_recognised_first_in_either_naming(registries, undrawn, variant):
     before, after = registries
-    model = create_model(variant, recurrence="official")
+    model = build_preset(variant, recurrence="official")
     ours = model.state_dict()
     official = to_official({key: value for key, value in ours.items() if key != CONFIG_KEY})
     for state in (ours, official):

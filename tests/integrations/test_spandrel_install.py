@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm import load_model
-from lsm.arch import PRESETS, VARIANTS, create_model
+from lsm.arch import PRESETS, VARIANTS, build_preset
 from lsm.weights import embedded_path, list_models, save_model
 
 spandrel = pytest.importorskip("spandrel")
@@ -40,7 +40,7 @@ def check(loader, path, height=19, width=26):
 @pytest.mark.parametrize("variant", PRESETS)
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
 def test_files_of_every_preset(loader, variant, ending, tmp_path):
-    model = create_model(variant, 3, depths=PRESETS[variant].get("depths", (6, 6))[:1])
+    model = build_preset(variant, 3, depths=PRESETS[variant].get("depths", (6, 6))[:1])
     path = tmp_path / f"a.{ending}"
     if ending == "pth":
         torch.save({"params": model.state_dict(), "params_ema": model.state_dict()}, path)
@@ -51,7 +51,7 @@ def test_files_of_every_preset(loader, variant, ending, tmp_path):
 
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in PRESETS])
 def test_files_of_convolutional_networks(loader, variant, tmp_path):
-    save_model(create_model(variant, 2), tmp_path / "a.safetensors")
+    save_model(build_preset(variant, 2), tmp_path / "a.safetensors")
     assert check(loader, tmp_path / "a.safetensors").tiling is spandrel.ModelTiling.DISCOURAGED
 
 
@@ -83,7 +83,7 @@ def test_half_is_as_good_as_is_said(loader, name):
     ],
 )
 def test_tiling_is_advised_where_nothing_is_global(loader, options, tiling, tmp_path):
-    save_model(create_model("tiny", 2, depths=(2,), **options), tmp_path / "a.safetensors")
+    save_model(build_preset("tiny", 2, depths=(2,), **options), tmp_path / "a.safetensors")
     assert loader.load_from_file(tmp_path / "a.safetensors").tiling is spandrel.ModelTiling[tiling]
 
 

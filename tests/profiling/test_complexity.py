@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.profiling.complexity import complexity, format_quantity, forward_peak_memory
 from lsm.scan import linear_scan
 
@@ -25,7 +25,7 @@ def light_by_hand(height: int, width: int, scale: int) -> int:
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_light_counts_as_by_hand(scale: int) -> None:
-    model = create_model("light", scale=scale)
+    model = build_preset("light", scale=scale)
     height, width = 720 // scale, 1280 // scale
     cost = complexity(model, height, width)
     # The network may merge linear maps that follow each other, so a little less than the layers' sum can be computed.

@@ -1,4 +1,4 @@
-"""What is built: equal bytes, all that the tests need, option files in the wheel, and a page an index can show."""
+"""What is built: equal bytes, all that the tests need, configs in the wheel, and a page an index can show."""
 
 import hashlib
 import os

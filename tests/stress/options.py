@@ -1,4 +1,4 @@
-"""Option files made to hurt: bombs, code, wrong values in every place, paths that lead outside."""
+"""Configs made to hurt: bombs, code, wrong values in every place, paths that lead outside."""
 
 from __future__ import annotations
 

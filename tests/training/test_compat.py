@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from own_process import OwnProcess, run_in_process
 
+from lsm.cli import main
 from lsm.metrics import psnr, ssim
 from lsm.training import compat
 
@@ -17,28 +21,41 @@ def test_importing_the_package_and_its_commands_imports_nothing_of_training():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_shims_let_unmodified_basicsr_import_alone():
-    """In a fresh interpreter without distutils, as on Python 3.12 and newer."""
-    code = (
-        "import sys; sys.modules['distutils'] = None; import importlib.util as u; find = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'distutils' else find(name, *a); del sys.modules['distutils']\n"
-        "import lsm.training.compat, basicsr.archs.arch_util as util\n"
-        "assert util.LooseVersion('0.29.2') >= util.LooseVersion('0.9.0')\n"
-        "from basicsr.data.degradations import rgb_to_grayscale\n"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+def without(package: str) -> None:
+    """Let a package be none that is installed, and forget basicsr and what imports it."""
+    find = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *a: None if name == package else find(name, *a)
+    dropped = ("basicsr", "distutils", "lsm.training", "torchvision.transforms.functional_tensor")
+    for name in list(sys.modules):
+        if any(name == each or name.startswith(f"{each}.") for each in dropped):
+            del sys.modules[name]
 
 
-def test_missing_basicsr_is_explained():
-    code = (
-        "import importlib.util as u; find = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'basicsr' else find(name, *a)\n"
-        "from lsm.cli import main; main(['train', '-opt', 'x.yml'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "lsm: error: Training and testing need basicsr 1.4.2" in done.stderr
-    assert "Traceback" not in done.stderr
+def import_without_distutils() -> None:
+    without("distutils")
+    importlib.import_module("lsm.training.compat")
+    util = importlib.import_module("basicsr.archs.arch_util")
+    assert util.LooseVersion("0.29.2") >= util.LooseVersion("0.9.0")
+    assert util.LooseVersion.__module__ != "distutils.version"
+    from basicsr.data.degradations import rgb_to_grayscale  # noqa: F401
+
+
+def test_shims_let_unmodified_basicsr_import_alone(tmp_path):
+    """Without distutils, as on Python 3.12 and newer."""
+    run_in_process(import_without_distutils, folder=tmp_path)
+
+
+def train_without_basicsr() -> None:
+    without("basicsr")
+    main(["train", "-opt", "x.yml"])
+
+
+def test_missing_basicsr_is_explained(tmp_path):
+    done = OwnProcess(train_without_basicsr, folder=tmp_path)
+    assert done.wait() == 2
+    assert "lsm: error: Training and testing need basicsr 1.4.2" in done.output
+    assert "`lsm install-basicsr` builds and installs it" in done.output
+    assert "Traceback" not in done.output
 
 
 def test_image_helpers_survive_numpy_2_and_opencv_5(tmp_path):

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from conftest import smooth_image
+from small_training import smooth_image
 from torch.utils.data import DataLoader
 
 from lsm.errors import InputError, OptionError

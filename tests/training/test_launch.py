@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import environment, run, script, smooth_image
+from own_process import OwnProcess, run_in_process, torchrun
+from small_training import REPOSITORY, environment, smooth_image
 
 from lsm.arch.base import CONFIG_KEY
 from lsm.cli import main
@@ -46,28 +46,27 @@ def assert_same_tensors(a: object, b: object) -> None:
         assert a == b
 
 
+def train(*arguments: object) -> None:
+    main(["train", *map(str, arguments)])
+
+
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, content, option_file):
     """kill -9 between two checkpoints, resume with another number of workers: the same losses, weights and moments."""
     file = option_file(content)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    expected = losses(run(script("train.py", "-opt", file), whole))
+    expected = losses(run_in_process(train, "-opt", file, folder=whole))
     assert len(expected) == 12
 
-    process = subprocess.Popen(
-        script("train.py", "-opt", file), cwd=killed, env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if "iter       6/12" in line:
-            process.send_signal(signal.SIGKILL)
-            break
+    process = OwnProcess(train, "-opt", file, folder=killed)
+    process.wait_for("iter       6/12")
+    process.kill()
     process.wait()
-    process.stderr.close()
     assert [path.name for path in (killed / "experiments/small/training_states").glob("[!.]*")] == ["4.state"]
 
     arguments = ("--auto_resume", "--force_yml", "datasets:train:num_worker_per_gpu=1")
-    resumed = losses(run(script("train.py", "-opt", file, *arguments), killed))
+    resumed = losses(run_in_process(train, "-opt", file, *arguments, folder=killed))
     assert resumed == {number: loss for number, loss in expected.items() if number > 4}
     for name in ("models/net_g_12.pth", "models/net_g_latest.pth", "training_states/12.state"):
         assert_same_tensors(load(whole, name), load(killed, name))
@@ -82,8 +81,9 @@ def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, opt
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    first = losses(run(script("train.py", "-opt", file), one))
-    second = losses(run(script("train.py", "-opt", file, "--launcher", "pytorch", torchrun=2), two))
+    first = losses(run_in_process(train, "-opt", file, folder=one))
+    command = (REPOSITORY / "scripts/train.py", "-opt", str(file), "--launcher", "pytorch")
+    second = losses(run_in_process(torchrun, 2, *command, folder=two))
     assert [float(value) for value in second.values()] == pytest.approx([float(v) for v in first.values()], abs=1e-5)
     expected, found = load(one, "models/net_g_12.pth"), load(two, "models/net_g_12.pth")
     for key in ("params", "params_ema"):
@@ -94,21 +94,11 @@ def test_two_processes_equal_one_at_the_same_global_batch(tmp_path, content, opt
 def test_sigterm_saves_before_leaving(tmp_path, content, option_file):
     content["train"]["total_iter"] = content["train"]["scheduler"]["periods"][0] = 100_000
     content["logger"]["save_checkpoint_freq"] = 100_000
-    process = subprocess.Popen(
-        script("train.py", "-opt", option_file(content)),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "iter       3/" in line:
-            process.terminate()
+    process = OwnProcess(train, "-opt", option_file(content), folder=tmp_path)
+    process.wait_for("iter       3/")
+    process.terminate()
     assert process.wait() == 0
-    process.stderr.close()
-    last = int(re.search(r"Stopped after iteration (\d+)", lines[-1]).group(1))
+    last = int(re.search(r"Stopped after iteration (\d+)", process.output.splitlines()[-1]).group(1))
     assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
 
 
@@ -128,10 +118,16 @@ def test_existing_run_is_neither_renamed_nor_overwritten(trained, content, optio
     assert sorted((trained / "experiments").rglob("*")) == before
 
 
-def test_auto_resume_starts_anew_where_there_is_nothing(tmp_path, content, option_file, monkeypatch):
+def test_auto_resume_starts_anew_where_there_is_nothing_and_says_so(
+    tmp_path, content, option_file, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     content["train"]["total_iter"] = 1
     launch.train(option_file(content), auto_resume=True)
+    said = f"There is no training to resume in {Path('experiments/small')}: it starts anew."
+    assert said in capsys.readouterr().err
+    launch.train(option_file(content), auto_resume=True)
+    assert "anew" not in capsys.readouterr().err
     assert load(tmp_path, "models/net_g_latest.pth").keys() == {"params", "params_ema"}
 
 
@@ -151,23 +147,18 @@ def test_a_process_that_dies_ends_the_other(tmp_path, content, option_file):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    ranks = [
-        subprocess.Popen(
-            script("train.py", "-opt", option_file(content), "--launcher", "pytorch"),
-            cwd=tmp_path,
-            env={**environment(), **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    for line in ranks[0].stderr:
-        if "iter       2/" in line:
-            break
+    ranks = []
+    for rank in ("0", "1"):
+        folder = tmp_path / rank
+        folder.mkdir()
+        own = {**common, "RANK": rank, "LOCAL_RANK": rank}
+        command = ("-opt", option_file(content), "--launcher", "pytorch")
+        ranks.append(OwnProcess(train, *command, folder=folder, environment=own))
+    ranks[0].wait_for("iter       2/")
     ranks[1].kill()
-    ranks[1].communicate()
-    said = ranks[0].communicate(timeout=60)[1]
-    assert ranks[0].returncode == 2
+    assert ranks[0].wait(timeout=60) == 2
+    assert ranks[1].wait() < 0
+    said = ranks[0].output
     assert "Another process of this training has ended" in said.splitlines()[-1]
     assert "Traceback" not in said
 
@@ -195,6 +186,56 @@ def test_debug_prints_saves_and_validates_often_under_another_name(tmp_path, con
     assert len(losses(capsys.readouterr().err)) == 12
     states = tmp_path / "experiments/debug_small/training_states"
     assert sorted(path.name for path in states.iterdir()) == ["12.state", "8.state"]
+
+
+def test_the_best_network_of_the_validations_is_kept(tmp_path, content, option_file, images, monkeypatch):
+    """By the first metric on the first data set; what the others say does not count."""
+    monkeypatch.chdir(tmp_path)
+    psnrs = {"a": iter([20.0, 25.0, 22.0]), "b": iter([1.0, 2.0, 3.0])}
+    monkeypatch.setattr(
+        "lsm.training.model.measure", lambda options, result, target: next(psnrs[(target[0, 0, 0] and "b") or "a"])
+    )
+    dark, bright = tmp_path / "dark", tmp_path / "bright"
+    for folder, value in ((dark, 0), (bright, 200)):
+        folder.mkdir()
+        write_image(folder / "im.png", np.full((16, 16, 3), value, np.uint8))
+    content["datasets"] |= {
+        "val_1": {"name": "a", "dataroot_gt": str(dark)},
+        "val_2": {"name": "b", "dataroot_gt": str(bright)},
+    }
+    content["val"] = {"val_freq": 4, "metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2}}}
+    launch.train(option_file(content))
+    assert_same_tensors(load(tmp_path, "models/net_g_best.pth"), load(tmp_path, "models/net_g_8.pth"))
+
+
+@pytest.mark.parametrize("type_", ["LSM_light", "LSM"])
+def test_networks_of_official_files_train_and_test_as_they_are(
+    tmp_path, content, option_file, images, monkeypatch, type_
+):
+    monkeypatch.chdir(tmp_path)
+    content["network_g"] = {
+        "type": type_,
+        "upscale": 2,
+        "img_size": 64,
+        "depth": [2],
+        "embed_dim": 32,
+        "num_heads": [4],
+        "mlp_ratio": 1.0,
+        "split_size": [4, 8],
+        "num_tokens": 8,
+        "resi_connection": "1conv",
+        "img_range": 1.0,
+        "rmin": 0.9,
+        "rmax": 0.99,
+        "max_phase": 6.283,
+    }
+    content["train"]["total_iter"] = 2
+    launch.train(option_file(content))
+    test = {key: content[key] for key in ("name", "scale", "num_gpu", "network_g")}
+    test["datasets"] = {"test": {"name": "HR", "dataroot_gt": str(images)}}
+    test["path"] = {"pretrain_network_g": str(tmp_path / "experiments/small/models/net_g_latest.pth")}
+    test["val"] = {"metrics": {"psnr": {"type": "calculate_psnr", "crop_border": 2, "test_y_channel": True}}}
+    assert launch.test(option_file(test, "test.yml"))["HR"]["psnr"] > 0
 
 
 def test_run_keeps_options_that_can_be_given_again(trained, content):

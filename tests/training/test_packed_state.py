@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from conftest import script
+from small_training import REPOSITORY
 
 from lsm.errors import CheckpointError, InputError
 from lsm.training import launch
@@ -114,8 +114,9 @@ def test_links_and_damaged_files_are_refused(tmp_path):
 
 def test_script_packs_and_unpacks(tmp_path, stopped, capsys):
     def call(*arguments: str) -> str:
-        with patch.object(sys, "argv", script("training_state.py", *arguments)[1:]), pytest.raises(SystemExit) as ended:
-            runpy.run_path(sys.argv[0], run_name="__main__")
+        command = [str(REPOSITORY / "scripts/training_state.py"), *arguments]
+        with patch.object(sys, "argv", command), pytest.raises(SystemExit) as ended:
+            runpy.run_path(command[0], run_name="__main__")
         printed = capsys.readouterr()
         return f"{ended.value.code} {printed.out}{printed.err}"
 

@@ -1,4 +1,4 @@
-"""Option files by name, in a source tree and in an installed package."""
+"""Configs by name, in a source tree and in an installed package."""
 
 import sys
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_patterns_and_unknown_names():
 def test_an_installed_package_has_its_own_files_and_one_without_says_so(tmp_path, monkeypatch):
     module = tmp_path / "lsm" / "training" / "recipes.py"
     monkeypatch.setattr(recipes, "__file__", str(module))
-    with pytest.raises(InputError, match="no option files"):
+    with pytest.raises(InputError, match="no configs"):
         recipes.recipes()
     for folder in (
         tmp_path / "options",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import SMALL_NETWORK, smooth_image
+from small_training import SMALL_NETWORK, smooth_image
 
 from lsm.data.degradations import add_noise, image_generator
 from lsm.metrics import psnr

@@ -1,4 +1,4 @@
-"""Trainings with a teacher, Muon, a frequency loss, hard patches and a budget, from the option file to the weights."""
+"""Trainings with a teacher, Muon, a frequency loss, hard patches and a budget, from the config to the weights."""
 
 import json
 import re

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import smooth_image
+from small_training import smooth_image
 
 from lsm.metrics import psnr, psnr_b, ssim
 from lsm.training.metrics import measure, select_metrics

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
-from conftest import SMALL_NETWORK
+from small_training import SMALL_NETWORK
 
+from lsm.errors import OptionError
 from lsm.training import launch
 from lsm.training.compat import build_model
 from lsm.training.model import DivergenceError
@@ -157,3 +158,61 @@ def test_validation_during_training_leaves_it_unchanged(tmp_path, content, image
     assert len(list((tmp_path / "experiments/with/visualization/some/im0").iterdir())) == 4
     assert list((tmp_path / "tb_logger/with").glob("events*"))
     assert not (tmp_path / "tb_logger/without").exists()
+
+
+def test_gradients_are_clipped_to_a_norm(build, batch):
+    norms = {}
+    for clip in (None, 1e-3, True):
+        model = build(grad_clip=clip)
+        model.feed_data(batch)
+        model.optimize_parameters(1)
+        gradients = torch.cat([parameter.grad.flatten() for parameter in model.net_g.parameters()])
+        norms[clip] = gradients.norm().item()
+    assert norms[None] > 1e-3
+    assert norms[1e-3] == pytest.approx(1e-3, rel=1e-3)
+    assert norms[True] == pytest.approx(min(1.0, norms[None]), rel=1e-3)
+
+
+def test_the_average_takes_over_every_so_often(build, batch):
+    model = build(ema_decay=0.75, ema_switch=2)
+    model.feed_data(batch)
+    for iteration, same in ((1, False), (2, True), (3, False), (4, True)):
+        model.optimize_parameters(iteration)
+        pairs = zip(model.net_g.parameters(), model.net_g_ema.parameters(), strict=True)
+        assert all(torch.equal(now, average) for now, average in pairs) == same
+
+
+def test_a_switch_without_an_average_is_refused(build):
+    with pytest.raises(OptionError, match="ema_switch needs an ema_decay"):
+        build(ema_decay=0, ema_switch=2)
+
+
+@pytest.mark.parametrize("setting", [{"use_channels_last": True}, {"use_compile": True}, {"compile": True}])
+def test_other_ways_of_computing_give_the_same(content, build, batch, monkeypatch, setting):
+    """Compiling is traced here without the compiler, which takes a minute."""
+    backends = []
+
+    def compile_eagerly(module):
+        backends.append(module)
+        return compiled(module, backend="eager")
+
+    compiled = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_eagerly)
+    network = {"type": "SRVGGNetCompact", "num_feat": 8, "num_conv": 2, "upscale": 2}
+    found = []
+    for changes in ({}, setting):
+        content |= changes
+        model = build()
+        content["network_g"] = network
+        options = model.opt | {"network_g": network}
+        torch.manual_seed(0)
+        model = build_model(options)
+        model.feed_data(batch)
+        model.optimize_parameters(1)
+        found.append({name: parameter.grad for name, parameter in model.net_g.named_parameters()})
+    assert len(backends) == ("use_channels_last" not in setting) * 2
+    assert found[0].keys() == found[1].keys()
+    for name, expected in found[0].items():
+        torch.testing.assert_close(found[1][name], expected, rtol=1e-4, atol=1e-7)
+    if "use_channels_last" in setting:
+        assert model.lq.is_contiguous(memory_format=torch.channels_last)

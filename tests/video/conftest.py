@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.inference.upscaler import Upscaler
 from lsm.weights import load_model, save_model
 
@@ -12,7 +12,7 @@ from lsm.weights import load_model, save_model
 def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "small-x2.safetensors"
-    save_model(create_model("tiny", scale=2, embed_dim=16, depths=(2,), d_state=2, num_heads=2), path)
+    save_model(build_preset("tiny", scale=2, embed_dim=16, depths=(2,), d_state=2, num_heads=2), path)
     return path
 
 

@@ -1,7 +1,6 @@
 """Runs over a video that are stopped, go on, begin anew, and what they take of the memory."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +12,9 @@ import pytest
 pytest.importorskip("av", "18", reason="PyAV 18 (extra `video`) is not installed")
 
 from clips import LOSSLESS, Bicubic, Repeat, images, read_clip, sound_packets, write_clip
+from own_process import OwnProcess, run_in_process
 
+from lsm.cli import main
 from lsm.errors import OptionError
 from lsm.inference.upscaler import Upscaler
 from lsm.video.convert import upscale_video
@@ -23,18 +24,20 @@ from lsm.video.segments import Segments
 from lsm.weights import load_model
 
 
+def upscale(*arguments):
+    main(["upscale-video", *map(str, arguments)])
+
+
 def test_it_goes_on_after_kill_9_to_the_same_frames(tmp_path, weights):
     source = write_clip(tmp_path / "a.mp4", images(60, 48, 64), audio="aac")
-    code = "import torch; torch.set_num_threads(1); from lsm.cli import main; main()"
-    command = [sys.executable, "-c", code, "upscale-video", str(source), "-n", str(weights), "--device", "cpu"]
-    command += ["--segment", "4", "-o"]
+    command = (upscale, source, "-n", weights, "--device", "cpu", "--segment", "4", "-o")
     target = tmp_path / "b.mp4"
     folder = Segments(target).folder
-    process = subprocess.Popen([*command, str(target)], stderr=subprocess.DEVNULL)
+    process = OwnProcess(*command, target, folder=tmp_path)
     while not (folder / "000001.safetensors").exists():
-        assert process.poll() is None
+        assert process.is_alive(), process.output
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL) if os.name != "nt" else process.kill()
+    process.kill()
     process.wait()
     assert not target.exists()
     kept = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.safetensors")}
@@ -43,12 +46,12 @@ def test_it_goes_on_after_kill_9_to_the_same_frames(tmp_path, weights):
             VideoFile(source), target, Upscaler(load_model(weights), device="cpu"), Encoding(crf=30), segment=4
         )
     assert kept == {file.name: file.stat().st_mtime_ns for file in folder.glob("*.safetensors")}
-    again = subprocess.run([*command, str(target)], capture_output=True, text=True, check=True)
-    assert f"Going on after frame {4 * len(kept)}" in again.stderr
-    assert f"60 frames, {4 * len(kept)} of them from a run before" in again.stderr
+    again = run_in_process(*command, target, folder=tmp_path)
+    assert f"Going on after frame {4 * len(kept)}" in again
+    assert f"60 frames, {4 * len(kept)} of them from a run before" in again
     assert not folder.exists()
-    whole = subprocess.run([*command, str(tmp_path / "c.mp4")], capture_output=True, text=True, check=True)
-    assert "from a run before" not in whole.stderr
+    whole = run_in_process(*command, tmp_path / "c.mp4", folder=tmp_path)
+    assert "from a run before" not in whole
     first, second = read_clip(target), read_clip(tmp_path / "c.mp4")
     assert first[1] == second[1]
     np.testing.assert_array_equal(np.stack(first[0]), np.stack(second[0]))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm import load_model
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.errors import CheckpointError, OptionError
 from lsm.weights import about_weights, save_model
 from lsm.weights.convert import convert, official_state
@@ -13,7 +13,7 @@ OFFICIAL = ("light_x4", "light_x3", "classical_x2")
 
 
 def small(**options):
-    return create_model("tiny", 2, **{"embed_dim": 16, "depths": (2,), "d_state": 2, "num_heads": 2, **options}).eval()
+    return build_preset("tiny", 2, **{"embed_dim": 16, "depths": (2,), "d_state": 2, "num_heads": 2, **options}).eval()
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

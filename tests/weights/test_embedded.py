@@ -1,12 +1,16 @@
 """The weights that come with the package: what they are, and that they are worth having."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 
 from lsm import Upscaler, load_model
 from lsm.benchmark.restoration import NLM_STRENGTHS, non_local_means, to_bytes
 from lsm.data.degradations import add_noise, image_generator
+from lsm.data.real_sr import CONDITIONS, make_lr
 from lsm.image.io import read_image
 from lsm.image.resize import imresize
 from lsm.metrics import psnr
@@ -22,7 +26,7 @@ def test_files_are_small_and_say_where_they_come_from(name):
     assert int(header["iterations"]) > 0
     assert header["licence"] == "Apache-2.0"
     config = load_model(name).config
-    assert name in {f"{variant}-{config.purpose.replace('×', 'x')}" for variant in ("fast", "tiny")}
+    assert name in {f"{variant}-{config.purpose.replace('×', 'x')}" for variant in ("fast", "photo", "tiny")}
     assert config.recurrence.mode == "paper"
 
 
@@ -39,6 +43,27 @@ def test_they_beat_bicubic_on_every_image_of_set5(shared, name, gain):
     assert len(gains) == 5
     assert min(gains) > 0.5
     assert np.mean(gains) > gain
+
+
+@pytest.mark.parametrize("name", [name for name in list_models() if name.startswith("photo")])
+def test_photo_is_better_than_bicubic_and_clean_weights_on_damaged_images(name):
+    """On crops of photographs that are in no training set."""
+    scale = load_model(name).config.upscale
+    photo, clean = (Upscaler(each, tile=0, device="cpu") for each in (name, f"fast-x{scale}"))
+    gains = []
+    for image in ("astronaut", "chelsea", "coffee"):
+        high = getattr(data, image)()[40:280, 100:340]
+        for condition in (
+            each for each in CONDITIONS if each.name in ("jpeg75", "jpeg50", "jpeg30", "noise10", "mixed")
+        ):
+            content, _ = make_lr(high, scale, condition, image)
+            low = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+            ours, bicubic, sharp = (
+                psnr(up, high, scale) for up in (photo(low), imresize(low, float(scale)), clean(low))
+            )
+            gains.append((ours - bicubic, ours - sharp))
+    assert np.min(gains) > -0.1
+    assert np.mean(gains, axis=0).min() > 0.3
 
 
 @pytest.mark.parametrize("sigma", [15, 25, 50])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm import Upscaler, load_model
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.errors import CheckpointError
 from lsm.weights import save_model
 from lsm.weights.convert import official_state
@@ -15,7 +15,7 @@ PLACE = "hf:someone/sr-weights/x2/small.safetensors"
 
 
 def small(**options):
-    return create_model("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, **options).eval()
+    return build_preset("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2, **options).eval()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def verify() -> int:
 
 
 def test_the_weights_of_the_package_are_the_recorded_ones(capsys):
-    assert verify() == 0, "changed on purpose? python scripts/weights.py sums"
+    assert verify() == 0, "changed on purpose? python scripts/weights.py"
     lines = capsys.readouterr().out.splitlines()[1:]
     assert len(lines) == len(list(integrity.FOLDER.glob("*.safetensors"))) > 6
     assert all("as recorded" in line for line in lines)

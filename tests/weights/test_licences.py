@@ -24,10 +24,12 @@ def test_headers_change_and_numbers_stay():
     import torch
 
     tensors = {"a": torch.arange(7.0), "b": torch.ones(2, 3)}
-    changed = weights.with_lines(save(tensors, {"training_set": "DIV2K, taught by DCTLSA"}))
+    changed = weights.with_lines("photo-x2", save(tensors, {"training_set": "DIV2K, taught by DCTLSA", "config": "{}"}))
     again = load(changed)
     assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
-    assert weights.with_lines(changed) == changed
-    assert b"academic research only" in changed and b"teacher_licences" in changed
+    assert weights.with_lines("photo-x2", changed) == changed
+    assert (
+        b"academic research only" in changed and b"teacher_licences" in changed and b"photographs as found" in changed
+    )
     with pytest.raises(CheckpointError, match="add its licence"):
         weights.licence_lines({"training_set": "somebody's photographs"})

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsm.arch import create_model
+from lsm.arch import build_preset
 from lsm.errors import CheckpointError
 from lsm.weights import load_model, save_model
 from lsm.weights.convert import convert
@@ -17,7 +17,7 @@ SMALL = {"embed_dim": 16, "depths": (2,), "num_heads": 2, "d_state": 2, "split_s
 @pytest.mark.parametrize("variant", ["tiny", "s"])
 @torch.no_grad()
 def test_a_file_says_the_task_and_gives_the_same_network(tmp_path, variant, unshuffle):
-    model = create_model(variant, 1, task="jpeg", unshuffle=unshuffle, **SMALL).eval()
+    model = build_preset(variant, 1, task="jpeg", unshuffle=unshuffle, **SMALL).eval()
     for name in ("a.safetensors", "a.pth"):
         save_model(model, tmp_path / "a.safetensors")
         if name == "a.pth":
@@ -29,8 +29,8 @@ def test_a_file_says_the_task_and_gives_the_same_network(tmp_path, variant, unsh
 
 
 def test_a_configuration_of_another_scale_is_refused():
-    state = create_model("tiny", 1, task="denoise", unshuffle=2, **SMALL).state_dict()
-    other = create_model("tiny", 2, **SMALL).state_dict()
+    state = build_preset("tiny", 1, task="denoise", unshuffle=2, **SMALL).state_dict()
+    other = build_preset("tiny", 2, **SMALL).state_dict()
     with pytest.raises(CheckpointError, match="contradict"):
         detect_config({**state, "_extra_state": other["_extra_state"]})
     with pytest.raises(CheckpointError, match="contradict"):
@@ -38,11 +38,11 @@ def test_a_configuration_of_another_scale_is_refused():
 
 
 def test_no_official_name(tmp_path):
-    save_model(create_model("tiny", 1, task="denoise", **SMALL), tmp_path / "a.safetensors")
+    save_model(build_preset("tiny", 1, task="denoise", **SMALL), tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="denoise has no official name"):
         convert(tmp_path / "a.safetensors", tmp_path / "b.pth", naming="official")
 
 
 def test_the_hubs_page_says_what_it_does():
-    page = write_card(create_model("tiny", 1, task="denoise", **SMALL), {}, "a/b")
+    page = write_card(build_preset("tiny", 1, task="denoise", **SMALL), {}, "a/b")
     assert "# LSM denoise" in page and "restoration" in page and "super-resolution" not in page

@@ -36,7 +36,7 @@ def activation_of(name: str) -> nn.Module:
 
 
 def _mode_rows(modes: Sizes, sizes: Sizes) -> list[int]:
-    """Say which of all modes those are that signals of `sizes` have, in the order of `lowest_modes`."""
+    """Return which of all modes those are that signals of `sizes` have, in the order of `lowest_modes`."""
     rows = [0]
     for axis, (count, size) in enumerate(zip(modes, sizes, strict=True)):
         last = axis == len(modes) - 1

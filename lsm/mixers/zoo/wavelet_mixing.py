@@ -136,7 +136,7 @@ class WaveletMixing(TokenMixer):
 
     @staticmethod
     def _attend(parts: list[Tensor], attention: SubbandAttention) -> list[Tensor]:
-        """Let each coefficient attend to those of other levels at its place; coarse ones stand at several."""
+        """Attend from each coefficient to those of other levels at its place; coarse ones stand at several."""
         finest = parts[0].shape[1]
         places = torch.arange(finest, device=parts[0].device)
         lengths = [part.shape[1] for part in parts]

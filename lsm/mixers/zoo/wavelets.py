@@ -118,7 +118,7 @@ def synthesise(low: Tensor, high: Tensor, pair: Tensor, axis: int, length: int) 
 
 
 def _as_lines(signal: Tensor, axis: int) -> tuple[Tensor, torch.Size]:
-    """Bring an axis to the end and the channels before it: (B, …, C) → (B·…, C, n), and the shape in between."""
+    """Move an axis to the end and the channels before it: (B, …, C) → (B·…, C, n), and the shape in between."""
     moved = signal.movedim((-1, axis), (-2, -1))
     return moved.flatten(0, -3), moved.shape[:-2]
 
