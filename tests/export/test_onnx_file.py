@@ -86,7 +86,7 @@ def test_embedded_weights_in_halves_agree_at_the_sizes_that_the_command_checks(t
 
 
 def test_official_networks_take_the_most_probable_category(small, tmp_path):
-    model = small(recurrence="official", depths=(2,))
+    model = small(recurrence="official", depths=(1,), placement="mixer")
     export_onnx(model, tmp_path / "a.onnx", sizes=[])
     file = OnnxNetwork(tmp_path / "a.onnx")
     assert file.metadata["recurrence"] == "official"
