@@ -130,7 +130,7 @@ def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
-    for name in ("photo.jpg", "photo.png", "scans/a.tif"):
+    for name in ("photo.jpg", "photo.png", "tile.png", "scans/a.tif"):
         image(name)
     for name in (
         "photos/a.png",
