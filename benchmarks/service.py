@@ -24,6 +24,7 @@ def soak(
     requests: Annotated[int, typer.Option(help="How many in all.")] = 10_000,
     side: Annotated[int, typer.Option(help="Of each image, in pixels.")] = 32,
     at_once: Annotated[int, typer.Option(help="How many wait or run at the same time.")] = 4,
+    model: Annotated[str, typer.Option("-n", "--model", help="Weights.")] = "fast-x4",
     threads: Annotated[int, typer.Option(help="Of torch, for each request.")] = 1,
 ) -> None:
     """Print seconds alone and at once, then memory after each tenth of the requests."""
@@ -32,7 +33,7 @@ def soak(
     from lsm import Upscaler
 
     torch.set_num_threads(threads)
-    upscaler = Upscaler("tiny-x2", tile=256, device="cpu")
+    upscaler = Upscaler(model, tile=256, device="cpu")
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     expected = upscaler(image)
     start = time.perf_counter()

@@ -180,13 +180,14 @@ def degradations(
     from lsm.data.degrade.sheet import contact_sheet
     from lsm.data.pairs import list_images
     from lsm.image.io import write_image
+    from lsm.training.image_schema import folders
     from lsm.training.options import read_options
 
     options = read_options(config, force_yml)
     settings = options["datasets"]["train"]
     if settings["type"] != "DegradedPairs":
         raise OptionError(f"{config}: datasets.train is of type {settings['type']}, which draws no degradations.")
-    images = list_images(Path(settings["dataroot_gt"]))
+    images = [image for folder in folders(settings["dataroot_gt"]) for image in list_images(Path(folder))]
     distribution = DegradationOptions(**settings["degradation"])
     write_image(output, contact_sheet(images, distribution, options["scale"], count, side, seed))
     typer.echo(f"{output}: {count} samples, clean on the left, degraded on the right")

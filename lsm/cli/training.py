@@ -58,6 +58,22 @@ def test(
     _launch().test(opt, [*force_yml, *more], launcher, names, require_all, plugin)
 
 
+def install_basicsr(
+    source: Annotated[
+        Path | None,
+        typer.Option("--source", help="basicsr-1.4.2.tar.gz, if pip cannot fetch it.", show_default="pip fetches it"),
+    ] = None,
+    wheel: Annotated[
+        Path | None, typer.Option("--wheel", help="Folder to put the wheel into, without installing it.")
+    ] = None,
+) -> None:
+    """Build and install BasicSR 1.4.2, which trains and tests, on Pythons that its source release does not know."""
+    from lsm.training.basicsr_build import VERSION, install
+
+    built = install(source, wheel)
+    typer.echo(str(built) if built else f"basicsr {VERSION} is installed: lsm train -opt FILE.yml")
+
+
 def _launch() -> ModuleType:
     """Import what trains; it needs more than the rest of the package.
 
@@ -73,3 +89,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the `lsm` command."""
     app.command()(train)
     app.command()(test)
+    app.command()(install_basicsr)

@@ -52,8 +52,8 @@ def _supply_distutils_version() -> None:
 
 if importlib.util.find_spec("basicsr") is None:
     raise LSMError(
-        "Training and testing need basicsr 1.4.2, which is not installed: pip install 'lsm-sr[train]' on Python 3.10 "
-        "to 3.12 (its source release cannot be built on newer ones)."
+        "Training and testing need basicsr 1.4.2, which is not installed: `lsm install-basicsr` builds and installs it "
+        "on every Python, also those that its source release does not know (3.13 and newer)."
     )
 _alias_functional_tensor()
 _supply_distutils_version()

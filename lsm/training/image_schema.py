@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from lsm.training.degradation_config import DegradationConfig
@@ -65,8 +65,8 @@ def _bare_template(value: Any) -> Any:
 
 Template = Annotated[str, BeforeValidator(_bare_template), AfterValidator(_template)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_part_of_a_name)]
-Folders = Annotated[Any, AfterValidator(_existing_folders)]
-File = Annotated[str, AfterValidator(existing_file)]
+Folders = Annotated[Any, AfterValidator(_existing_folders), WithJsonSchema({"format": "folder or list of folders"})]
+File = Annotated[str, AfterValidator(existing_file), WithJsonSchema({"format": "file"})]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -87,6 +87,7 @@ class IOBackend(Section):
     """Where images are read from: plain files, or LMDBs, whose folders end with `.lmdb`."""
 
     type: Literal["disk", "lmdb"] = "disk"
+    """Files, or databases."""
 
 
 def _range(least: float, most: float) -> Any:
@@ -112,19 +113,33 @@ class DatasetConfig(Section):
     """
 
     name: Name | None = None
+    """What the log and the folders call it; else that of its folder."""
     type: Literal["ImagePairs", "DegradedPairs", "NoisyImages", "JpegImages", "SingleImages"] = "ImagePairs"
+    """Where images come from, and what is made of them."""
     dataroot_gt: Folders = None
+    """Folder of true images, or a list of them."""
     dataroot_lq: Folders = None
+    """Folder of low-resolution images, or a list; else they are made by MATLAB's bicubic."""
     meta_info_file: File | None = None
+    """A text file whose lines begin with the names to take."""
     filename_tmpl: Template | None = None
+    """Of low-resolution names, `{}x4`; the usual ones are found without."""
     io_backend: IOBackend = IOBackend()
+    """What the roots are."""
     in_memory: bool | Literal["auto"] = "auto"
+    """Whether decoded images are kept."""
     sigma: _range(0, 255) | None = None  # type: ignore[valid-type]
+    """`NoisyImages`: standard deviation of the noise in steps of 8 bits, or a range of it."""
     clipped: Share | None = None
+    """`NoisyImages`: share that is clamped and rounded to 8 bits."""
     quality: _range(1, 100) | None = None  # type: ignore[valid-type]
+    """`JpegImages`: quality, or a range of it."""
     grey: Share | None = None
+    """`NoisyImages`, `JpegImages`: share that is turned grey first."""
     degradation: DegradationConfig | None = None  # type: ignore[valid-type]  # made from the options' dataclass
+    """`DegradedPairs`: what is done to the images, see `lsm.data.degrade.options`."""
     seed: NonNegativeInt | None = None
+    """Of the random numbers of a validation."""
 
     @model_validator(mode="after")
     def _roots_of_the_type(self) -> DatasetConfig:
@@ -185,12 +200,19 @@ class LoaderKeys(Section):
     """
 
     use_shuffle: bool = True
+    """Whether each epoch has an order of its own."""
     num_worker_per_gpu: NonNegativeInt = 4
+    """Processes that prepare samples, for each process that trains."""
     batch_size: PositiveInt | None = None
+    """Samples of an iteration, over all processes."""
     batch_size_per_gpu: PositiveInt | None = None
+    """Or those of one forward pass of one process."""
     dataset_enlarge_ratio: PositiveInt = 1
+    """How often an epoch holds each image."""
     prefetch_mode: Literal["cpu", "cuda"] | None = None
+    """cuda asks for pinned memory."""
     pin_memory: bool = True
+    """Whether batches are put where GPUs fetch them fast."""
 
     @model_validator(mode="after")
     def _one_batch_size(self) -> LoaderKeys:
@@ -199,7 +221,7 @@ class LoaderKeys(Section):
         return self
 
 
-class TrainDatasetConfig(DatasetConfig, LoaderKeys):
+class TrainDatasetConfig(LoaderKeys, DatasetConfig):
     """Images to train on.
 
     `patch_importance` lets patches that bicubic upscales badly come more often, 0 for evenly, 1 in proportion to the
@@ -207,6 +229,10 @@ class TrainDatasetConfig(DatasetConfig, LoaderKeys):
     """
 
     gt_size: PositiveInt
+    """Side of the patches of true images, a multiple of the scale."""
     patch_importance: Annotated[float, Field(ge=0, le=4)] = 0.0
+    """How much more often hard patches come: 0 for not, 1 in proportion to bicubic's error."""
     use_hflip: bool = True
+    """Whether left and right may change places."""
     use_rot: bool = True
+    """Whether patches may be turned."""

@@ -24,9 +24,13 @@ class PixelLoss(Section):
     """The loss between output and truth; CharbonnierLoss alone takes `eps`."""
 
     type: Literal["L1Loss", "MSELoss", "CharbonnierLoss"] = "L1Loss"
+    """The loss."""
     loss_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on it."""
     reduction: Literal["mean"] = "mean"
+    """It is averaged over all values."""
     eps: Annotated[float, Field(gt=0)] | None = None
+    """Added under the root; 1e-12 if it is not given."""
 
     @model_serializer(mode="wrap")
     def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -45,6 +49,7 @@ class RegisteredLoss(Section):
     model_config = ConfigDict(extra="allow")
 
     type: str
+    """Its name in the registry."""
 
     @model_validator(mode="after")
     def _fits_its_arguments(self) -> RegisteredLoss:
@@ -82,4 +87,6 @@ class SpectralLoss(Section):
     """A loss between the spectra of output and truth, beside the pixel loss."""
 
     type: Literal["FFTLoss"] = "FFTLoss"
+    """The loss."""
     loss_weight: Annotated[float, Field(gt=0)] = 0.05
+    """Factor on it."""

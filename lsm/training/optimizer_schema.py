@@ -19,12 +19,19 @@ class Optimizer(Section):
     """
 
     type: Literal["Adam", "AdamW", "Muon"] = "AdamW"
+    """The optimizer."""
     lr: Annotated[float, Field(gt=0)]
+    """Its learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled in AdamW and Muon."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    """Decays of the two moments."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the divisor."""
     momentum: Fraction | None = None
+    """Muon's, 0.95 if it is not given."""
     adamw_lr: Annotated[float, Field(gt=0)] | None = None
+    """Rate of what Muon leaves to AdamW, 1.5e-3 if it is not given."""
 
     @model_serializer(mode="wrap")
     def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -44,10 +51,15 @@ class MultiStep(Section):
     """A learning rate that falls at milestones."""
 
     type: Literal["MultiStepLR", "MultiStepRestartLR"]
+    """The schedule."""
     milestones: list[PositiveInt]
+    """Iterations after which the rate falls."""
     gamma: Annotated[float, Field(gt=0)] = 0.1
+    """What it is then multiplied by."""
     restarts: list[NonNegativeInt] = Field(default=[0])
+    """Iterations after which it starts anew; the first is 0."""
     restart_weights: list[float] = Field(default=[1.0])
+    """What it starts with, as a factor."""
 
     @model_validator(mode="after")
     def _restarts_from_zero(self) -> MultiStep:
@@ -60,9 +72,13 @@ class Cosine(Section):
     """A learning rate that falls along a cosine in each period."""
 
     type: Literal["CosineAnnealingRestartLR"]
+    """The schedule."""
     periods: list[PositiveInt]
+    """Lengths of the periods, in iterations."""
     restart_weights: list[float] = Field(default=[1.0])
+    """What each starts with, as a factor."""
     eta_min: Annotated[float, Field(ge=0)] = 0.0
+    """The rate at the end of a period."""
 
     @model_validator(mode="after")
     def _as_many_weights(self) -> Cosine:
@@ -75,4 +91,6 @@ class CosineToTheEnd(Section):
     """A learning rate that falls along half a cosine from the first iteration to the last."""
 
     type: Literal["Cosine"]
+    """The schedule."""
     eta_min: Annotated[float, Field(ge=0)] = 0.0
+    """The rate at the end."""

@@ -202,6 +202,7 @@ def read_options(
     result["datasets"] = {phase: content.model_dump(exclude_none=True) for phase, content in datasets.items()}
     for settings in result["datasets"].values():
         settings.setdefault("name", _dataset_name(settings))
-    for line in translation.notes if note is not None else ():
-        note(line)  # type: ignore[misc]  # it is there
+    if note is not None:
+        for line in [*translation.notes, *(f"plugins: {name} is imported" for name in options.plugins)]:
+            note(line)
     return result

@@ -20,15 +20,18 @@ class OwnDatasetConfig(Section):
     model_config = ConfigDict(extra="allow")
 
     name: Name | None = None
+    """What the log and the folders call it."""
     type: str
+    """Its name in the registry."""
 
 
-class OwnTrainDatasetConfig(OwnDatasetConfig, LoaderKeys):
+class OwnTrainDatasetConfig(LoaderKeys, OwnDatasetConfig):
     """Images of a registered data set to train on."""
 
     model_config = ConfigDict(extra="allow")
 
     gt_size: PositiveInt | None = None
+    """Side of the patches, if the data set has such a key."""
 
 
 def check_sample(dataset: Any, settings: Mapping[str, Any]) -> None:
@@ -55,11 +58,10 @@ def check_sample(dataset: Any, settings: Mapping[str, Any]) -> None:
     if not isinstance(sample, Mapping) or not needed <= sample.keys():
         raise OptionError(f"Samples of {kind} must be dictionaries with {' and '.join(sorted(needed))}.")
     for key, factor in (("lq", 1), ("gt", scale)):
-        image = sample.get(key)
         if key not in sample:
             continue
-        is_image = isinstance(image, Tensor) and image.ndim == 3 and len(image) == 3 and image.dtype == torch.float32
-        if not is_image:
+        image = sample[key]
+        if not isinstance(image, Tensor) or image.ndim != 3 or len(image) != 3 or image.dtype != torch.float32:
             raise OptionError(f"{key} in the samples of {kind} must be a float32 tensor (3, height, width).")
         wanted = tuple(side * factor for side in sample["lq"].shape[1:])
         if image.shape[1:] != wanted:

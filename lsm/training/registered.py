@@ -59,7 +59,7 @@ def network_complaints(path: str, network: dict[str, Any], scale: int, patch: in
     Returns:
         What is wrong, a line each.
     """
-    name = network.get("type")
+    name = str(network.get("type"))
     if (build := find(compat.ARCH_REGISTRY, name)) is None:
         return [
             f"{path}.type: {truncate_repr(name)} is no network of this package or of BasicSR's; name the module that "
@@ -93,7 +93,7 @@ def discriminator_complaints(network: dict[str, Any], gt_size: int) -> list[str]
     Returns:
         What is wrong, a line each.
     """
-    name = network.get("type")
+    name = str(network.get("type"))
     if (build := find(compat.ARCH_REGISTRY, name)) is None:
         return [f"network_d.type: {truncate_repr(name)} is no network of BasicSR's; name its module in plugins"]
     settings = {key: value for key, value in network.items() if key != "type"}

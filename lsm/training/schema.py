@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import typing
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
     PositiveInt,
-    Tag,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -22,6 +18,7 @@ from lsm.training.image_schema import File, Fraction, Name, NonNegativeInt, Shar
 from lsm.training.loss_schema import AnyPixelLoss, PixelLoss, RegisteredLoss, SpectralLoss
 from lsm.training.optimizer_schema import Cosine, CosineToTheEnd, MultiStep, Optimizer
 from lsm.training.section import Section
+from lsm.training.validation_schema import Tile, Val
 from lsm.weights.resolve import embedded_path, list_models
 
 
@@ -33,12 +30,19 @@ class Paths(Section):
     """Files, or names of embedded weights, to start from; `param_key_g` is preferred where a file has both kinds."""
 
     pretrain_network_g: Annotated[str, AfterValidator(_weights_file)] | None = None
+    """File, or name of embedded weights, to start from."""
     param_key_g: Literal["params", "params_ema"] = "params_ema"
+    """Which weights of a file with both kinds: the last, or their average."""
     strict_load_g: bool = True
+    """Whether every name and shape must agree; else what fits is loaded, and the log names the rest."""
     pretrain_network_d: Annotated[str, AfterValidator(existing_file)] | None = None
+    """File of a discriminator to start from."""
     param_key_d: Literal["params"] = "params"
+    """Which weights of that file."""
     strict_load_d: bool = True
+    """As `strict_load_g`."""
     resume_state: File | None = None
+    """A training state to go on from, `experiments/NAME/training_states/ITER.state`."""
 
 
 class TeacherSection(Section):
@@ -48,9 +52,13 @@ class TeacherSection(Section):
     """
 
     path: File
+    """A network of ours, or any that spandrel loads."""
     weight: Share = 1.0
+    """w at the start."""
     final_weight: Share | None = None
+    """w at the end; the same as `weight` if it is not given."""
     cache: str | None = None
+    """Folder for the teacher's images of the whole set."""
 
     @model_validator(mode="after")
     def _one_weight_holds_to_the_end(self) -> TeacherSection:
@@ -81,25 +89,45 @@ class Train(Section):
     """
 
     total_iter: PositiveInt | None = None
+    """Iterations of the training."""
     budget_hours: Annotated[float, Field(gt=0)] | None = None
+    """Hours that it may use, in place of `total_iter`."""
     optim_g: Optimizer
+    """The optimizer of the network."""
     scheduler: Annotated[MultiStep | Cosine | CosineToTheEnd, Field(discriminator="type")]
+    """How the learning rate goes."""
     pixel_opt: AnyPixelLoss = PixelLoss()
+    """The loss between output and truth."""
     perceptual_opt: RegisteredLoss | None = None
+    """A loss between features, BasicSR's `PerceptualLoss`."""
     losses: dict[Name, RegisteredLoss] = Field(default={})
+    """Further losses, by the names that the log shows."""
     gan_opt: RegisteredLoss | None = None
+    """What the discriminator's judgements cost, BasicSR's `GANLoss`."""
     optim_d: Optimizer | None = None
+    """The optimizer of the discriminator."""
     net_d_iters: PositiveInt = 1
+    """The network learns in every so many iterations."""
     net_d_init_iters: NonNegativeInt = 0
+    """It learns after this iteration."""
     relativistic: bool = False
+    """Whether an image is judged against the mean of the other kind."""
     fft_opt: SpectralLoss | None = None
+    """A loss between the spectra."""
     teacher: TeacherSection | None = None
+    """A network to learn from."""
     ema_decay: Fraction = 0.999
+    """Of the averaged weights, which are validated and kept beside the others; 0 for none."""
     ema_switch: NonNegativeInt = 0
+    """Iterations after which the average takes over, again and again; 0 for never."""
     grad_clip: Annotated[float, BeforeValidator(_norm), Field(gt=0)] | None = None
+    """Norm that the gradient is scaled down to; `true` for 1."""
     warmup_iter: Annotated[int, Field(ge=-1)] = -1
+    """Iterations in which the learning rate rises from 0; -1 for none."""
     accumulate: PositiveInt = 1
+    """Parts that a batch is computed in, for less memory."""
     checkpointing: bool = False
+    """Whether blocks are computed again for the gradient."""
 
     @model_validator(mode="after")
     def _ends(self) -> Train:
@@ -115,78 +143,28 @@ class Train(Section):
         return self
 
 
-class Metric(Section):
-    """One metric of a validation, under its name in BasicSR."""
-
-    type: Literal["calculate_psnr", "calculate_ssim", "calculate_psnrb", "calculate_niqe"]
-    crop_border: NonNegativeInt
-    test_y_channel: bool = False
-    better: Literal["higher", "lower"] = "higher"
-
-
-class RegisteredMetric(Section):
-    """A metric by its name in BasicSR's registry, with its own keys; it takes `img` and `img2`, uint8 BGR."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    better: Literal["higher", "lower"] = "higher"
-
-
-def _metric_kind(metric: Any) -> str:
-    """Choose the section that a metric is checked by: an open one for what a plug-in registers."""
-    name = metric.get("type") if isinstance(metric, dict) else getattr(metric, "type", None)
-    if not isinstance(name, str) or name in typing.get_args(Metric.model_fields["type"].annotation):
-        return "known"
-    from lsm.training.compat import METRIC_REGISTRY
-    from lsm.training.registered import by_plugin
-
-    return "registered" if by_plugin(METRIC_REGISTRY, name) else "known"
-
-
-class Val(Section):
-    """How often and by what a validation measures.
-
-    `use_chop` upscales in tiles that fit the memory; `self_ensemble` averages the eight flips and quarter turns.
-    """
-
-    val_freq: PositiveInt = 5000
-    save_img: bool = False
-    suffix: Name | None = None
-    use_chop: bool = False
-    self_ensemble: bool = False
-    pbar: bool = False
-    metrics: dict[
-        str,
-        Annotated[
-            Annotated[Metric, Tag("known")] | Annotated[RegisteredMetric, Tag("registered")],
-            Discriminator(_metric_kind),
-        ],
-    ] = Field(default={})
-
-
-class Tile(Section):
-    """Tiles of a validation, in low-resolution pixels; 0 takes each image whole."""
-
-    tile_size: NonNegativeInt = 0
-    tile_pad: NonNegativeInt = 32
-
-
 class WandB(Section):
     """Weights & Biases; nothing is sent unless a project is named."""
 
     project: str | None = None
+    """Name of the project."""
     resume_id: str | None = None
+    """A run of it to go on with."""
 
 
 class Logger(Section):
     """How often to print and save, how many training states to keep, and where else to log."""
 
     print_freq: PositiveInt = 100
+    """Iterations from one line of the log to the next."""
     save_checkpoint_freq: PositiveInt = 5000
+    """Iterations from one training state to the next."""
     keep_states: PositiveInt = 3
+    """Training states that are kept; networks are all kept."""
     use_tb_logger: bool = False
+    """Whether TensorBoard's files are written, to `tb_logger/NAME`."""
     wandb: WandB = WandB()
+    """What Weights & Biases gets."""
 
     @model_validator(mode="after")
     def _wandb_follows_tensorboard(self) -> Logger:
@@ -201,7 +179,9 @@ class DistParams(Section):
     """The processes' backend (nccl on GPUs and gloo on CPUs by default), and SLURM's port."""
 
     backend: Literal["nccl", "gloo"] | None = None
+    """nccl on GPUs and gloo on CPUs if it is not given."""
     port: PositiveInt | None = None
+    """Of SLURM's first machine."""
 
 
 class CommonConfig(Section):
@@ -212,24 +192,43 @@ class CommonConfig(Section):
     """
 
     name: Name  # of a folder
+    """Of the run, and of its folder in `experiments` or `results`."""
     model_type: Literal["LSMModel", "LSMGANModel"] = "LSMModel"
+    """How it is trained: by losses of its output, or against a discriminator too."""
     plugins: list[str] = Field(default=[])
+    """Modules, or files .py, to import first."""
     scale: Literal[1, 2, 3, 4, 8]
+    """Of the network; 1 for restoration."""
     num_gpu: NonNegativeInt | Literal["auto"] = "auto"
+    """GPUs in all: `auto` for what there is, 0 for the CPU."""
     manual_seed: NonNegativeInt = 0
+    """Of all random numbers."""
     network_g: dict[str, Any]
+    """The network: `type` (LSM, or any that is registered) and its own keys."""
     path: Paths = Paths()
+    """What to start from."""
     val: Val = Val()
+    """Validation."""
     tile: Tile = Tile()
+    """Tiles of a validation."""
     dist_params: DistParams = DistParams()
+    """Several processes."""
     find_unused_parameters: bool = False
+    """For networks of which parts get no gradient, in several processes."""
     amp: Literal["bf16"] | None = None
+    """bf16: the network is computed in bfloat16 where that is safe."""
     use_amp: bool = False
+    """The same, as other projects write it."""
     amp_bf16: bool = Field(default=True, alias="bfloat16")
+    """Must be true with `use_amp`."""
     deterministic: bool = False
+    """Whether only operations are used that give the same bits each time."""
     use_channels_last: bool = False
+    """Whether channels come last in memory: faster on some GPUs."""
     use_compile: bool = Field(default=False, alias="compile")
+    """Whether torch compiles the network."""
     fast_matmul: bool = False
+    """Whether float32 products may be rounded to TF32."""
 
     @model_validator(mode="after")
     def _amp_is_bf16(self) -> CommonConfig:
@@ -244,8 +243,11 @@ class TrainConfig(CommonConfig):
     """A config of a training, but for its datasets, of which there can be any number."""
 
     train: Train
+    """The training."""
     network_d: dict[str, Any] | None = None
+    """The discriminator: `type` and its own keys."""
     logger: Logger = Logger()
+    """The log."""
 
     @model_validator(mode="after")
     def _two_networks(self) -> TrainConfig:

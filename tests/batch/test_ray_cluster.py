@@ -200,7 +200,7 @@ def test_a_cluster_counts_as_a_run_here_does(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "out" / "a.png").unlink()
     worker = local_worker(monkeypatch, job_spec(jobs))
     cluster = object.__new__(Cluster)
-    cluster.options, cluster.weights, cluster.threads, cluster._tile = OPTIONS, weights(), 1, 64
+    cluster.options, cluster.weights, cluster.photo, cluster.threads, cluster._tile = OPTIONS, weights(), None, 1, 64
     monkeypatch.setattr(cluster, "_rows", lambda spec: (worker({"index": index}) for index in range(len(spec.jobs))))
     there = cluster.upscale_files(jobs, note="n", max_pixels=10**6)
     assert [len(jobs) for jobs in (there.done, there.skipped, there.failed, there.animated)] == [1, 1, 1, 1]

@@ -18,7 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `fuzz` and `stre
 INSTRUMENTED = {
     "image": ["lsm.image", "lsm.errors", "PIL", "tifffile"],
     "checkpoint": ["lsm.weights", "lsm.arch.config", "lsm.errors"],
-    "options": ["lsm.training.options", "lsm.training.schema", "lsm.training.image_schema", "lsm.errors", "yaml"],
+    "options": [
+        *(f"lsm.training.{name}" for name in ("options", "config_text", "complaints", "dialect", "official_network")),
+        *(f"lsm.training.{name}_schema" for name in ("image", "loss", "optimizer")),
+        *("lsm.training.schema", "lsm.errors", "yaml"),
+    ],
     "audio": ["lsm.audio", "lsm.errors", "soundfile"],
 }
 """Modules whose branches guide the search, by target; what is compiled to machine code does not."""

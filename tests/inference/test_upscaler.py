@@ -16,7 +16,7 @@ from lsm.errors import CheckpointError, InputError, OptionError
 from lsm.image.io import write_image
 from lsm.image.metadata import Metadata
 from lsm.image.pixels import Compression, ImageData
-from lsm.inference import upscaler as module
+from lsm.inference import tiled as module
 from lsm.inference.upscaler import Upscaler
 
 

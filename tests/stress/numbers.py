@@ -80,7 +80,7 @@ def _overflow(section: Section) -> None:
     heard: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    log = logging.getLogger("lsm.inference.upscaler")
+    log = logging.getLogger("lsm.inference.tiled")
     log.addHandler(handler)
     found = Upscaler(model, tile=32, tile_overlap=8, precision="fp16", device="cpu")(image)
     log.removeHandler(handler)

@@ -54,6 +54,7 @@ def test_missing_basicsr_is_explained(tmp_path):
     done = OwnProcess(train_without_basicsr, folder=tmp_path)
     assert done.wait() == 2
     assert "lsm: error: Training and testing need basicsr 1.4.2" in done.output
+    assert "`lsm install-basicsr` builds and installs it" in done.output
     assert "Traceback" not in done.output
 
 
