@@ -9,8 +9,8 @@ bicubic, with sensor noise of its own (σ in steps of 255) and in `static-h264` 
 small frames; each larger frame is moved back by that many pixels, exactly, before it is compared.
 
 Flicker is the root mean square of the difference of neighbouring frames so aligned, luma in steps of 255, away from the
-edges; the shots' true large frames have none. `ratio` is the network's over bicubic's. `--steady` measures frames as
-`lsm upscale-video --steady` blends them too, and the PSNR of all to the true large frames, luma, without the edges.
+edges. The shots' true large frames have none. `ratio` is the network's over bicubic's. `--steady` measures the frames
+as `lsm upscale-video --steady` blends them too, and the luma PSNR of both to the true large frames, without the edges.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def upscale_pixels(image: np.ndarray, factor: int) -> np.ndarray:
 def compare(
     output: Annotated[Path, typer.Argument(help="The image to write.")],
     low: Annotated[Path | None, typer.Option(help="Also write the halved photograph here.")] = None,
-    model: Annotated[str, typer.Option(help="Weights for a scale of 2.")] = "tiny-x2",
+    model: Annotated[str, typer.Option(help="Weights for a scale of 2.")] = "fast-x2",
     crop: Annotated[tuple[int, int, int], typer.Option(help="Top, left and side of the cut.")] = (60, 150, 150),
     zoom: Annotated[int, typer.Option(help="Size of a pixel in the image.")] = 2,
 ) -> None:

@@ -1,5 +1,6 @@
 """Fixtures that several test packages use."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -16,6 +17,17 @@ settings.load_profile("suite")
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton reads it when it is imported; its kernels then run here
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Leave all that is imported out of garbage collections: half a million objects, seen again by every full one."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,8 +25,6 @@ def progress_bars(title: str = "{task.description}", count: ProgressColumn | Non
     from rich import progress
     from rich.console import Console
 
-    # Of a pace over rich's 30 seconds nothing would be known where a tile takes longer: the time would never be said.
-    pace = {"speed_estimate_period": float("inf")}
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (
         progress.TextColumn(title),
@@ -36,8 +34,12 @@ def progress_bars(title: str = "{task.description}", count: ProgressColumn | Non
         progress.TextColumn("left"),
         progress.TimeRemainingColumn(),
     )
-    shown = {"disable": not console.is_terminal, "transient": True}
-    with progress.Progress(*columns, console=console, **shown, **pace) as bars:
+    hidden = not console.is_terminal
+    # Over rich's 30 seconds no pace is known where a tile takes longer, and the time to go would never be said.
+    pace = float("inf")
+    with progress.Progress(
+        *columns, console=console, disable=hidden, transient=True, speed_estimate_period=pace
+    ) as bars:
         yield bars
 
 

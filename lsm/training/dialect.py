@@ -149,7 +149,7 @@ class Translation:
             ours = self.data["network_g"] = official_network.from_official(network)
         except OptionError as error:
             self.refusals.append(str(error))
-            self.data["network_g"] = {"type": "LSM"}  # else the checks would say it once more
+            self.data["network_g"] = {"type": "LSM"}  # the checks would only say it again
             return
         self.notes.append(
             f"network_g: {network['type']} as the official files write it counts as LSM with recurrence: "

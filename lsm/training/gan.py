@@ -58,7 +58,8 @@ class LSMGANModel(LSMModel):
         self.optimizer_g.zero_grad()
         with self.autocast():
             output = self.net_g(self.lq)
-        output, log = output.float(), {}
+        output = output.float()
+        log: dict[str, float] = {}
         if current_iter % train["net_d_iters"] == 0 and current_iter > train["net_d_init_iters"]:
             losses = self.losses(output, self.target()) | {"l_gan": self._fooling(output)}
             (cast(Tensor, sum(losses.values())) + self.penalties()).backward()

@@ -196,20 +196,22 @@ class LSMModel(ValidatingModel):
 
     def average(self, current_iter: int) -> None:
         """Follow the weights by their average, and take the average for the weights when it is time."""
-        if self.ema_decay > 0:
-            self.model_ema(decay=self.ema_decay)
-        switch = self.opt["train"]["ema_switch"]
-        if switch and current_iter % switch == 0:
-            weights = dict(self.get_bare_model(self.net_g).named_parameters())
-            with torch.no_grad():
-                for name, averaged in self.net_g_ema.named_parameters():
-                    weights[name].copy_(averaged)
+        if self.ema_decay == 0:
+            return
+        bare, switch = self.get_bare_model(self.net_g), self.opt["train"]["ema_switch"]
+        self.model_ema(decay=self.ema_decay)
+        with torch.no_grad():
+            for average, buffer in zip(self.net_g_ema.buffers(), bare.buffers(), strict=True):
+                average.copy_(buffer)  # running means of a batch norm are averages already
+            if switch and current_iter % switch == 0:
+                for average, weight in zip(self.net_g_ema.parameters(), bare.parameters(), strict=True):
+                    weight.copy_(average)
 
     def means_over_processes(self, losses: Mapping[str, torch.Tensor], iteration: int) -> dict[str, float]:
         """Average the losses over the processes, and stop all of them if one is not finite in one."""
-        values = torch.stack([loss.detach().float() for loss in losses.values()])
-        own = bool(values.isfinite().all())
+        values, own = torch.stack([loss.detach().float() for loss in losses.values()]), False
         if self.opt["dist"]:
+            own = bool(values.isfinite().all())
             torch.distributed.all_reduce(values)
             values /= self.opt["world_size"]
         means = dict(zip(losses, values.tolist(), strict=True))

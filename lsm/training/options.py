@@ -181,7 +181,8 @@ def read_options(
     lines = translation.refusals + lines
     options, complaints = check_section(TrainConfig if training else TestConfig, data)
     lines += complaints
-    network, images = data.get("network_g"), datasets.get("train")
+    network: Any = data.get("network_g")
+    images = datasets.get("train")
     if isinstance(network, dict) and not any(line.startswith("scale:") for line in lines):
         patch = images.gt_size // data["scale"] if images is not None and images.gt_size else None
         lines += _network_complaints(network, data["scale"], patch)

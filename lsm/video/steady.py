@@ -22,8 +22,12 @@ LONGEST = 8
 CUT = 0.75
 """Part of a frame that must have changed for a cut; then nothing is blended."""
 _LEAST_NOISE = 0.3  # steps of 255: what rounding to whole steps leaves
-_WINDOW, _WIDE = 5, 9  # pixels a side of the squares over which frames are compared
-_MOST_ENERGY, _MOST_MEAN, _CLOSER = 1.8, 0.8, 0.7  # see `still_places`; of noise alone exceeded in 1 of 1000 squares
+_WINDOW, _WIDE = 5, 11  # pixels a side of the squares over which frames are compared
+_MOST_ENERGY, _MOST_MEAN, _CLOSER = (
+    2.3,
+    0.85,
+    0.6,
+)  # see `still_places`; noise alone, grey or coloured, passes nearly all
 _REACH = 5  # pixels a side by which what moves is widened, since the network carries it to its neighbours
 _BLOCK, _QUANTILE, _BIAS = 8, 0.25, 0.94  # of the noise between frames; the bias is that of 64 normal numbers
 _DARKEST, _LIGHTEST = 2.5, 252.5  # blocks beyond are clipped, or the bars of another aspect

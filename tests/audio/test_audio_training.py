@@ -63,7 +63,7 @@ def test_it_stops_when_nothing_gets_better(tmp_path):
 
 def test_runs_are_not_mixed_up(tmp_path):
     train(options(tmp_path / "run", epochs=1, epoch_steps=1))
-    with pytest.raises(OptionError, match="--resume"):
+    with pytest.raises(OptionError, match="`resume`"):
         train(options(tmp_path / "run"))
     with pytest.raises(CheckpointError, match="nothing to resume"):
         train(options(tmp_path / "other", resume=True))

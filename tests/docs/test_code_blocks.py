@@ -36,7 +36,7 @@ from lsm.weights.resolve import embedded_path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "datasets" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = ("bash", "console", "python")
-QUICKER = {"--output-size 1280x720": "--output-size 128x72"}
+QUICKER = {"--output-size 1280x720": "--output-size 128x72", "--size 3840x2160": "--size 96x64"}
 """What is made smaller in every command, since it takes seconds as it stands."""
 FENCE = re.compile(
     r"^(?P<marks>(?:<!--(?:(?!-->).)*-->\n)*)```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -130,7 +130,7 @@ def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
-    for name in ("photo.jpg", "photo.png", "scans/a.tif"):
+    for name in ("photo.jpg", "photo.png", "tile.png", "scan.tif", "scans/a.tif"):
         image(name)
     for name in (
         "photos/a.png",

@@ -21,7 +21,11 @@ def small():
 
 @pytest.fixture(scope="session")
 def network() -> LSM:
-    return _small()
+    """Shifted attention and the recurrence; an export takes longer the more blocks there are."""
+    network = _small(depths=(1, 2))
+    network.groups = network.groups[1:]
+    assert network.groups[0].blocks[0].mixer.shifted
+    return network
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ cv2 = pytest.importorskip("cv2")
 
 from clips import LOSSLESS, Bicubic, read_clip, write_clip  # noqa: E402
 
+from lsm.cli import main  # noqa: E402
 from lsm.errors import CheckpointError, InputError, OptionError  # noqa: E402
+from lsm.image.io import write_image  # noqa: E402
 from lsm.metrics.fidelity import psnr  # noqa: E402
 from lsm.video.convert import upscale_video  # noqa: E402
 from lsm.video.file import VideoFile  # noqa: E402
@@ -188,3 +190,22 @@ def test_a_video_goes_on_to_the_same_frames(tmp_path, monkeypatch) -> None:
         np.testing.assert_array_equal(one, other)
     upscale_video(source, tmp_path / "plain.mkv", Bicubic(), LOSSLESS)
     np.testing.assert_array_equal(read_clip(tmp_path / "plain.mkv")[0][5], frames[5].repeat(2, 0).repeat(2, 1))
+
+
+def test_the_command_takes_it_for_videos_only(tmp_path, weights, capfd) -> None:
+    frames, _ = shot(0, 4.0, 5)
+    write_clip(tmp_path / "a.mkv", frames, codec="ffv1", pixel_format="bgr0")
+    options = ["-n", str(weights), "--device", "cpu", "--codec", "ffv1", "--pixel-format", "bgr0"]
+    for name, flags in (("plain", []), ("steady", ["--steady"])):
+        with pytest.raises(SystemExit) as left:
+            main(["upscale-video", str(tmp_path / "a.mkv"), "-o", str(tmp_path / f"{name}.mkv"), *options, *flags])
+        assert not left.value.code, capfd.readouterr().err
+    plain, steady = (read_clip(tmp_path / f"{name}.mkv")[0] for name in ("plain", "steady"))
+    np.testing.assert_array_equal(plain[0], steady[0])
+    assert flicker(steady) < 0.6 * flicker(plain)
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "f1.png", frames[0])
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main(["upscale-video", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--steady"])
+    assert (left.value.code, "for which frames need --fps" in capfd.readouterr().err) == (2, True)
