@@ -41,16 +41,16 @@ def choose(pixels: np.ndarray, quality: int | None) -> Choice:
 
     Args:
         pixels: (H, W, 1) or (H, W, 3), uint8, uint16 or float32 in [0, 1].
-        quality: Of the JPEG that it was, by its quantisation tables; none for a lossless file.
+        quality: Of the lossy file that it was, of a JPEG by its quantisation tables; none for a lossless one.
     """
     if quality is not None and quality < JPEG_QUALITY:
-        return Choice("photo", f"a JPEG of quality {quality}")
+        return Choice("photo", f"compressed at quality {quality}")
     sigma = estimate_noise(pixels)
     if sigma >= NOISE:
         return Choice("photo", f"noise of about σ {sigma:.0f}")
     if quality is not None:
-        return Choice("clean", f"a JPEG of quality {quality}, little noise")
-    return Choice("clean", "no JPEG, little noise")
+        return Choice("clean", f"compressed at quality {quality}, little noise")
+    return Choice("clean", "not compressed, little noise")
 
 
 def estimate_noise(pixels: np.ndarray) -> float:

@@ -63,7 +63,7 @@ def test_a_line_drawing_is_not_noise():
 @pytest.mark.parametrize(("quality", "kind"), [(30, "photo"), (75, "photo"), (94, "photo"), (95, "clean")])
 def test_the_quality_of_a_jpeg_decides(quality, kind):
     choice = choose(PHOTOS["coffee"], quality)
-    assert choice.kind == kind and f"JPEG of quality {quality}" in choice.reason
+    assert choice.kind == kind and f"compressed at quality {quality}" in choice.reason
 
 
 class Constant(nn.Module):
