@@ -193,7 +193,7 @@ def test_the_best_network_of_the_validations_is_kept(tmp_path, content, option_f
     monkeypatch.chdir(tmp_path)
     psnrs = {"a": iter([20.0, 25.0, 22.0]), "b": iter([1.0, 2.0, 3.0])}
     monkeypatch.setattr(
-        "lsm.training.model.measure", lambda options, result, target: next(psnrs[(target[0, 0, 0] and "b") or "a"])
+        "lsm.training.validating.measure", lambda options, result, target: next(psnrs[(target[0, 0, 0] and "b") or "a"])
     )
     dark, bright = tmp_path / "dark", tmp_path / "bright"
     for folder, value in ((dark, 0), (bright, 200)):
