@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -98,6 +100,25 @@ def test_sigterm_saves_before_leaving(tmp_path, content, option_file):
     process.wait_for("iter       3/")
     process.terminate()
     assert process.wait() == 0
+    last = int(re.search(r"Stopped after iteration (\d+)", process.output.splitlines()[-1]).group(1))
+    assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
+
+
+def train_in_own_session(*arguments: object) -> None:
+    os.setsid()
+    train(*arguments)
+
+
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="groups of processes are POSIX's")
+def test_ctrl_c_saves_before_leaving(tmp_path, content, option_file):
+    """A terminal sends it to the worker processes of the loader as well."""
+    content["datasets"]["train"]["num_worker_per_gpu"] = 1
+    content["train"]["total_iter"] = content["train"]["scheduler"]["periods"][0] = 100_000
+    content["logger"]["save_checkpoint_freq"] = 100_000
+    process = OwnProcess(train_in_own_session, "-opt", option_file(content), folder=tmp_path)
+    process.wait_for("iter       3/")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 0, process.output
     last = int(re.search(r"Stopped after iteration (\d+)", process.output.splitlines()[-1]).group(1))
     assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
 
