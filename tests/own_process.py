@@ -47,6 +47,7 @@ class OwnProcess:
                 "ignore", DeprecationWarning
             )  # of Python 3.12: pytest-xdist has a thread, which waits
             self._process.start()
+        self.pid = self._process.pid
         self.kill, self.terminate, self.is_alive = self._process.kill, self._process.terminate, self._process.is_alive
 
     @property

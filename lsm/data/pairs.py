@@ -85,7 +85,12 @@ def list_hr(folder: Path, lr_folder: Path | None, listing: Path | None = None) -
         known = {path.name: path for path in list_images(folder)}
         return sorted(known[name] for name in names if name in known)
     images = list_images(folder)
-    return [path for path in images if path.stem.upper().endswith("_HR")] if folder == lr_folder else images
+    named = [path for path in images if _says_hr(path)] if folder == lr_folder else []
+    return named or images
+
+
+def _says_hr(path: Path) -> bool:
+    return path.stem.upper().endswith("_HR")
 
 
 def match_lr(hr: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
@@ -101,7 +106,7 @@ def match_lr(hr: Sequence[Path], folder: Path, scale: int) -> list[Path | None]:
     Returns:
         A path for each of `hr`, or none where there is no such file.
     """
-    own = set(hr)
+    own = {path for path in hr if _says_hr(path)}  # of SelfExSR's folders, which hold both
     known = {path.stem.lower(): path for path in list_images(folder) if path not in own}
     best: list[Path | None] = [None] * len(hr)
     most = 0

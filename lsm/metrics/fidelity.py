@@ -49,7 +49,7 @@ def psnr(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y")
         InputError: The arrays are not such images, or differ in shape, or nothing is left after the crop.
         OptionError: The channel is unknown.
     """
-    planes_a, planes_b = _planes(a, b, crop_border, channel)
+    planes_a, planes_b = cropped_planes(a, b, crop_border, channel)
     return _decibels(float(np.mean((planes_a - planes_b) ** 2)))
 
 
@@ -69,7 +69,7 @@ def ssim(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y")
         InputError: As for `psnr`, or fewer than 11 pixels are left on a side.
         OptionError: The channel is unknown.
     """
-    planes_a, planes_b = _planes(a, b, crop_border, channel)
+    planes_a, planes_b = cropped_planes(a, b, crop_border, channel)
     if min(planes_a.shape[:2]) < _WINDOW:
         raise InputError(
             f"SSIM needs at least {_WINDOW}x{_WINDOW} pixels after the crop of {crop_border} at each side; "
@@ -97,7 +97,7 @@ def psnr_b(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel = "y
         InputError: As for `psnr`, or fewer than 2 pixels are left on a side.
         OptionError: The channel is unknown.
     """
-    planes_a, planes_b = _planes(a, b, crop_border, channel)
+    planes_a, planes_b = cropped_planes(a, b, crop_border, channel)
     if min(planes_a.shape[:2]) < 2:
         raise InputError(f"PSNR-B needs at least 2x2 pixels after the crop; the image has {a.shape[0]}x{a.shape[1]}.")
     blocking = np.mean([_blocking(planes_a[..., i], crop_border) for i in range(planes_a.shape[2])])
@@ -124,7 +124,7 @@ def _blocking(plane: np.ndarray, crop_border: int) -> float:
     return float(max(excess, 0.0) * np.log2(_BLOCK) / np.log2(min(plane.shape)))
 
 
-def _planes(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel) -> tuple[np.ndarray, np.ndarray]:
+def cropped_planes(a: np.ndarray, b: np.ndarray, crop_border: int, channel: Channel) -> tuple[np.ndarray, np.ndarray]:
     """Check, crop and convert a pair to float64 `(H, W, 1)` luma or `(H, W, 3)` RGB in [0, 255]."""
     if channel not in CHANNELS:
         raise OptionError(unknown_name("channel", channel, CHANNELS))

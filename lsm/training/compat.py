@@ -67,7 +67,6 @@ from basicsr.models.sr_model import SRModel  # noqa: E402
 from basicsr.utils.logger import (  # noqa: E402
     get_root_logger,
     init_tb_logger,
-    init_wandb_logger,
     initialized_logger,
 )
 from basicsr.utils.registry import (  # noqa: E402
@@ -92,7 +91,6 @@ __all__ = [
     "calculate_metric",
     "get_root_logger",
     "init_tb_logger",
-    "init_wandb_logger",
     "initialized_logger",
     "lr_scheduler",
 ]

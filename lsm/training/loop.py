@@ -19,11 +19,11 @@ from lsm.training.compat import (
     build_dataset,
     build_model,
     get_root_logger,
-    init_tb_logger,
-    init_wandb_logger,
 )
 from lsm.training.curves import CurveWriter
 from lsm.training.data import find_pairs
+from lsm.training.loggers import open_log
+from lsm.training.metrics import load_networks
 from lsm.training.model import DivergenceError
 from lsm.training.own_data import check_sample
 from lsm.training.progress import Progress
@@ -45,19 +45,18 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
     _prepare_teacher(options)
     dataset = _build(options["datasets"]["train"])
     evaluation = evaluation_loaders(options)
+    if evaluation:
+        load_networks(options["val"]["metrics"])
     model = build_model(options)
     start = 0
     if state is not None:
         model.resume_training(state)
         start = state["iter"]
         get_root_logger().info("Resuming after iteration %d.", start)
-    writer = _writer(options)
     loader = train_loader(dataset, options, start)
     budget = Budget(options["train"], model.device.type == "cpu", model.spent)
-    with _stop_requests() as received:
+    with open_log(options) as writer, _stop_requests() as received:
         done = _iterate(options, model, loader, evaluation, start, budget, writer, received)
-    if writer is not None:
-        writer.close()
     if budget.ended(done):
         model.save(epoch=-1, current_iter=-1)
         get_root_logger().info("Training done: %d iterations.", done)
@@ -177,12 +176,3 @@ def _in_any_process(condition: bool, options: dict[str, Any], device: torch.devi
     flag = torch.tensor(int(condition), device=device)
     torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
     return bool(flag.item())
-
-
-def _writer(options: dict[str, Any]) -> Any:
-    """Open TensorBoard's writer if the options ask for it, followed by Weights & Biases if they name a project."""
-    if not options["logger"]["use_tb_logger"] or options["rank"] != 0:
-        return None
-    if options["logger"]["wandb"]["project"]:
-        init_wandb_logger(options)
-    return init_tb_logger(log_dir=str(Path("tb_logger") / options["name"]))

@@ -1,4 +1,4 @@
-"""Metrics of a validation: the project's own PSNR, SSIM and PSNR-B under BasicSR's names, and its others."""
+"""Metrics of a validation: the project's own under names in BasicSR's style, and BasicSR's others."""
 
 from __future__ import annotations
 
@@ -9,9 +9,28 @@ from typing import Any
 import numpy as np
 
 from lsm.metrics import psnr, psnr_b, ssim
+from lsm.metrics.perceptual import dists, load_network, lpips
 from lsm.training.compat import METRIC_REGISTRY, calculate_metric
 
-OWN_METRICS = {"calculate_psnr": psnr, "calculate_ssim": ssim, "calculate_psnrb": psnr_b}
+OWN_METRICS = {
+    "calculate_psnr": psnr,
+    "calculate_ssim": ssim,
+    "calculate_psnrb": psnr_b,
+    "calculate_lpips": lpips,
+    "calculate_dists": dists,
+}
+
+
+def load_networks(metrics: Mapping[str, dict[str, Any]]) -> None:
+    """Load the networks that metrics measure by, so that a missing one is known before the first iteration.
+
+    Raises:
+        LSMError: If one cannot be loaded.
+    """
+    for options in metrics.values():
+        name = options["type"].removeprefix("calculate_")
+        if name in ("lpips", "dists"):
+            load_network(name)
 
 
 def select_metrics(metrics: Mapping[str, dict[str, Any]], has_target: bool) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag
+from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import Name, NonNegativeInt
 from lsm.training.section import Section
@@ -14,14 +15,24 @@ from lsm.training.section import Section
 class Metric(Section):
     """One metric of a validation, under its name in BasicSR."""
 
-    type: Literal["calculate_psnr", "calculate_ssim", "calculate_psnrb", "calculate_niqe"]
-    """The metric."""
+    type: Literal[
+        "calculate_psnr", "calculate_ssim", "calculate_psnrb", "calculate_niqe", "calculate_lpips", "calculate_dists"
+    ]
+    """The metric; LPIPS and DISTS need the extra `perceptual`."""
     crop_border: NonNegativeInt
     """Pixels that are left out at each edge."""
     test_y_channel: bool = False
     """Whether luma alone is compared."""
-    better: Literal["higher", "lower"] = "higher"
-    """Whether a higher or a lower value is better."""
+    better: Literal["higher", "lower"] | None = None
+    """Whether a higher or a lower value is better; by default what the metric means by it."""
+
+    @model_validator(mode="after")
+    def _what_the_metric_means(self) -> Metric:
+        lower = self.type in ("calculate_niqe", "calculate_lpips", "calculate_dists")
+        self.better = self.better or ("lower" if lower else "higher")
+        if self.test_y_channel and self.type in ("calculate_lpips", "calculate_dists"):
+            raise PydanticCustomError("luma", "{type} compares colours; leave test_y_channel out", {"type": self.type})
+        return self
 
 
 class RegisteredMetric(Section):

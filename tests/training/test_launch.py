@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -102,6 +104,25 @@ def test_sigterm_saves_before_leaving(tmp_path, content, option_file):
     assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
 
 
+def train_in_own_session(*arguments: object) -> None:
+    os.setsid()
+    train(*arguments)
+
+
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="groups of processes are POSIX's")
+def test_ctrl_c_saves_before_leaving(tmp_path, content, option_file):
+    """A terminal sends it to the worker processes of the loader as well."""
+    content["datasets"]["train"]["num_worker_per_gpu"] = 1
+    content["train"]["total_iter"] = content["train"]["scheduler"]["periods"][0] = 100_000
+    content["logger"]["save_checkpoint_freq"] = 100_000
+    process = OwnProcess(train_in_own_session, "-opt", option_file(content), folder=tmp_path)
+    process.wait_for("iter       3/")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 0, process.output
+    last = int(re.search(r"Stopped after iteration (\d+)", process.output.splitlines()[-1]).group(1))
+    assert load(tmp_path, f"training_states/{last}.state")["iter"] == last
+
+
 @pytest.fixture
 def trained(tmp_path, content, option_file, monkeypatch) -> Path:
     """The folder in which a training of two iterations has ended."""
@@ -193,7 +214,7 @@ def test_the_best_network_of_the_validations_is_kept(tmp_path, content, option_f
     monkeypatch.chdir(tmp_path)
     psnrs = {"a": iter([20.0, 25.0, 22.0]), "b": iter([1.0, 2.0, 3.0])}
     monkeypatch.setattr(
-        "lsm.training.model.measure", lambda options, result, target: next(psnrs[(target[0, 0, 0] and "b") or "a"])
+        "lsm.training.validating.measure", lambda options, result, target: next(psnrs[(target[0, 0, 0] and "b") or "a"])
     )
     dark, bright = tmp_path / "dark", tmp_path / "bright"
     for folder, value in ((dark, 0), (bright, 200)):

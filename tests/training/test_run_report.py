@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from conftest import smooth_image
+from small_training import smooth_image
 
 from lsm.cli import main
 from lsm.image.io import write_image
