@@ -246,6 +246,7 @@ def read(tmp_path, content):
         ("network_g:embed_dims=60", "network_g: Unknown option of LSM 'embed_dims'. Did you mean 'embed_dim'?"),
         ("network_g:embed_dim=wide", "network_g: Option embed_dim of LSM must be of type int, not 'wide'."),
         ("network_g:upscale=4", "network_g.upscale: 4 is not the file's scale, 2"),
+        ("network_g:type=HAT", "network_g.type: 'HAT' is no network of this package or of BasicSR's; name the"),
         ("scale=5", "scale: Input should be 1, 2, 3, 4 or 8 (got 5)"),
         ("num_gpu=some", "num_gpu: "),
         ("train:optim_g:lr=0", "train.optim_g.lr: Input should be greater than 0"),

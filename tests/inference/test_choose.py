@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from skimage import data
 from torch import Tensor, nn
 
 from lsm.inference import upscaler as module
 from lsm.inference.choose import NOISE, choose, estimate_noise
 from lsm.inference.upscaler import Upscaler
+
+data = pytest.importorskip("skimage.data")
 
 PHOTOS = {name: np.ascontiguousarray(getattr(data, name)()[:256, :256]) for name in ("astronaut", "coffee", "cat")}
 

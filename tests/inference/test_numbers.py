@@ -4,13 +4,14 @@ import logging
 
 import numpy as np
 import pytest
-from skimage import data
 from stress.numbers import extremes, overflowing_model
 from stress.tiling import seam_step
 
 from lsm import Upscaler, load_model
 from lsm.image.pixels import to_tensor
 from lsm.image.resize import imresize
+
+data = pytest.importorskip("skimage.data")
 
 
 @pytest.fixture(scope="module")

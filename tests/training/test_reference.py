@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lsm.training import schema
 from lsm.training.reference import markdown_page
-from lsm.training.schema import TestConfig, TrainConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 
@@ -24,7 +24,7 @@ def test_every_key_is_described():
 def test_every_section_has_its_table():
     headings = re.findall(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(headings) == len(set(headings))
-    sections = {key for key, field in TrainConfig.model_fields.items() if "Section" in str(field.annotation)}
+    sections = {key for key, field in schema.TrainConfig.model_fields.items() if "Section" in str(field.annotation)}
     for key in (*sections, "train", "val", "path", "logger", "train.optim_g", "datasets.train", "val.metrics.NAME"):
         assert any(heading.startswith(f"`{key}`") for heading in headings), key
-    assert TestConfig.model_fields.keys() < TrainConfig.model_fields.keys()
+    assert schema.TestConfig.model_fields.keys() < schema.TrainConfig.model_fields.keys()

@@ -5,7 +5,6 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from skimage import data
 
 from lsm import Upscaler, load_model
 from lsm.benchmark.restoration import NLM_STRENGTHS, non_local_means, to_bytes
@@ -15,6 +14,8 @@ from lsm.image.io import read_image
 from lsm.image.resize import imresize
 from lsm.metrics import psnr
 from lsm.weights import embedded_path, list_models, read_checkpoint
+
+data = pytest.importorskip("skimage.data")
 
 
 @pytest.mark.parametrize("name", list_models())
