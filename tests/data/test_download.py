@@ -202,7 +202,7 @@ def test_the_catalog():
     assert {"DIV2K", "Flickr2K", "Set5", "Set14", "B100", "Urban100", "Manga109"} <= set(names)
     for entry in CATALOG:
         assert entry.licence
-        assert bool(entry.archives) != bool(entry.how_to_get)
+        assert [bool(entry.archives), bool(entry.parts), bool(entry.how_to_get)].count(True) == 1
         for archive in entry.archives:
             assert archive.url.startswith(("http://", "https://"))
             assert archive.md5 is None or len(archive.md5) == 32

@@ -134,7 +134,7 @@ def test_a_photograph_upscaled_compared_and_downloaded(page, tmp_path):
 
     with page.expect_download() as download:
         page.click("#download")
-    expected = _by_cli(PHOTO, tmp_path, "-s", "2")
+    expected = _by_cli(PHOTO, tmp_path, "-s", "2", "-n", "tiny")
     assert download.value.suggested_filename == expected.name
     assert Path(download.value.path()).read_bytes() == expected.read_bytes()
 
