@@ -1,6 +1,7 @@
-"""Measure the colour denoiser beside OpenCV's non-local means, and tune the latter.
+"""Measure the colour denoiser beside OpenCV's non-local means, tune the latter, and measure the weights for JPEG.
 
     python benchmarks/restore.py denoise --data datasets/SR --report results/restoration
+    python benchmarks/restore.py jpeg --data datasets/SR --model my-jpeg.safetensors
     python benchmarks/restore.py tune --data datasets/BSDS400/HR
 
 The protocols are written down in `lsm.metrics.protocols.RESTORATION_PROTOCOLS`. All scores of all images, with what
@@ -22,11 +23,13 @@ import typer
 from lsm.benchmark.restoration import METHODS, NLM_STRENGTHS, Score, measure_denoising, tune_non_local_means
 from lsm.cli import user_errors
 from lsm.data.datasets import find_set
+from lsm.data.degradations import compress, to_grey
 from lsm.data.pairs import list_images
 from lsm.files import write_text
+from lsm.image.io import read_rgb
 from lsm.inference.networks import open_network
 from lsm.inference.upscaler import Upscaler
-from lsm.metrics import RESTORATION_PROTOCOLS
+from lsm.metrics import RESTORATION_PROTOCOLS, psnr, psnr_b, ssim
 from lsm.profiling.environment import describe_environment
 from lsm.weights.identity import state_hash
 
@@ -89,6 +92,38 @@ def denoise(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(content, indent=1))
     print(f"\n{path}")
+
+
+@app.command()
+def jpeg(
+    data: Annotated[Path, typer.Option(help="Folder of the test sets.")],
+    model: Annotated[Path, typer.Option(help="A file of weights.")],
+    sets: Annotated[str, typer.Option(help="Names of sets, by commas.")] = "B100",
+    qualities: Annotated[str, typer.Option(help="Of the JPEGs, by commas.")] = "10,20,30,40,75",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+) -> None:
+    """Print PSNR / SSIM / PSNR-B of the JPEG and of the result, by `jpeg-grey` and `jpeg-colour-y`, as Markdown."""
+    torch.set_num_threads(threads)
+    upscaler = Upscaler(open_network(model, "jpeg"), tile=0, device="cpu")
+    print(f"| set | quality | grey: JPEG | {model.stem} | colour, Y: JPEG | {model.stem} |\n|{'---|' * 6}")
+    for name in sets.split(","):
+        files = [pair.hr for pair in find_set(data, name, 2).pairs]
+        for quality in numbers(qualities):
+            cells = [cell for grey in (True, False) for cell in jpeg_cells(files, quality, upscaler, grey)]
+            print(f"| {name} | {quality} | {' | '.join(cells)} |", flush=True)
+
+
+def jpeg_cells(files: list[Path], quality: int, upscaler: Upscaler, grey: bool) -> list[str]:
+    """Measure JPEGs and what is made of them: mean PSNR / SSIM / PSNR-B of both, and the gain."""
+    values = np.zeros((2, 3))
+    for file in files:
+        image = to_grey(read_rgb(file)) if grey else read_rgb(file)
+        damaged = compress(image, quality, grey=grey)
+        for row, result in enumerate((damaged, upscaler(damaged))):
+            values[row] += [metric(result, image, 0, "rgb" if grey else "y") for metric in (psnr, ssim, psnr_b)]
+    before, after = values / len(files)
+    texts = [f"{each[0]:.2f} / {each[1]:.4f} / {each[2]:.2f}" for each in (before, after)]
+    return [texts[0], f"{texts[1]} ({after[0] - before[0]:+.2f} dB)"]
 
 
 @app.command()
