@@ -149,9 +149,7 @@ def build_upscaler(weights: Weights, options: UpscaleOptions, photo: Weights | N
         CheckpointError: If the weights cannot be read.
         OptionError: On a wrong option, or if the network is for another task.
     """
-    upscaler = Upscaler(_network(weights), options)
-    upscaler.photo = None if photo is None else _network(photo)
-    return upscaler
+    return Upscaler(_network(weights), options, photo=None if photo is None else _network(photo))
 
 
 def _network(weights: Weights) -> nn.Module:

@@ -64,8 +64,7 @@ def _run(
     from lsm.inference.provenance import describe, processing_note
     from lsm.inference.upscaler import Upscaler
 
-    upscaler = Upscaler(open_network(source, task), options)
-    upscaler.photo = source.photo
+    upscaler = Upscaler(open_network(source, task), options, photo=source.photo)
     settings = describe(source.label, upscaler)
     with _progress(jobs, settings, hide) as callbacks:
         note = processing_note(settings, options.seed)

@@ -85,8 +85,7 @@ def upscale_upload(
     jobs, _ = plan([str(source)], Naming(folder))
     options = UpscaleOptions(choice.tile, precision=choice.precision, device=device, scale=choice.scale)
     weights = resolve(choice.model, choice.scale)
-    upscaler = Upscaler(open_network(weights, "sr"), options)
-    upscaler.photo = weights.photo
+    upscaler = Upscaler(open_network(weights, "sr"), options, photo=weights.photo)
     settings = describe(weights.label, upscaler)
     lines: list[str] = []
     callbacks = Callbacks(tile=progress, finished=lambda job, text, good: lines.append(text))

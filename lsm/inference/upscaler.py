@@ -35,6 +35,7 @@ class Upscaler(TiledNetwork):
             That takes (1, 3, H, W) in [0, 1] to (1, 3, rH, rW); its `config` has `upscale` (r) and `tile_multiple`
             (what attention windows fit into). It is moved to the device. An `OnnxNetwork` runs in onnxruntime.
         options: How; the defaults of `UpscaleOptions` if none are given.
+        photo: Name of weights, or a network, for compressed or noisy images; the name "auto" brings its own.
         **changes: Options by name, in place of those.
 
     Attributes:
@@ -52,14 +53,22 @@ class Upscaler(TiledNetwork):
         OptionError: On a wrong value.
     """
 
-    def __init__(self, model: nn.Module | str | Path, options: UpscaleOptions | None = None, /, **changes: Any) -> None:
+    def __init__(
+        self,
+        model: nn.Module | str | Path,
+        options: UpscaleOptions | None = None,
+        /,
+        *,
+        photo: str | nn.Module | None = None,
+        **changes: Any,
+    ) -> None:
         settings = (options or UpscaleOptions()).replace(**changes)
-        self.photo: str | nn.Module | None = None
+        self.photo = photo
         self.choice: Choice | None = None
         network: Any = model
         if isinstance(model, str | Path):
             source = resolve(model, settings.scale)
-            network, self.photo = open_network(source), source.photo
+            network, self.photo = open_network(source), photo or source.photo
         super().__init__(network, settings)
         self.scale = float(settings.scale or self.model_scale)
 

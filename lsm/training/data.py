@@ -67,16 +67,16 @@ def _low_resolution(hr: Sequence[Path], folder: Path, scale: int, template: str 
     Raises:
         InputError: If one is missing.
     """
-    usual = match_lr(hr, folder, scale)
-    found = usual
     if template:
         known = {path.stem: path for path in list_images(folder)}
-        found = [known.get(template.format(path.stem)) for path in hr]
+        found: Sequence[Path | None] = [known.get(template.format(path.stem)) for path in hr]
+    else:
+        found = match_lr(hr, folder, scale)
     missing = [path for path, low in zip(hr, found, strict=True) if low is None]
     if not missing:
         return found
     way = "complete it, set filename_tmpl, or leave dataroot_lq out to have them made by bicubic"
-    if template and None not in usual:
+    if template and None not in match_lr(hr, folder, scale):
         way = f"its names do not follow {template}: leave filename_tmpl out, and they are found"
     raise InputError(
         f"{folder} has no low-resolution file for {missing[0]} ({len(missing)} of {len(hr)} are missing); {way}."
