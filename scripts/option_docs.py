@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lsm.files import atomic_file
+from lsm.files import write_text
 from lsm.training.reference import markdown_page
 
 PAGE = Path(__file__).parent.parent / "docs" / "options.md"
@@ -15,8 +15,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "options.md"
 
 def main() -> None:
     """Write the page."""
-    with atomic_file(PAGE) as file:
-        file.write(markdown_page().encode())
+    write_text(PAGE, markdown_page())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lsm.cli import user_errors
 from lsm.errors import CheckpointError
-from lsm.files import atomic_file
+from lsm.files import atomic_file, write_text
 from lsm.weights.integrity import FOLDER, SUMS, sha256, write_sums
 
 MEASURED = Path(__file__).resolve().parents[1] / "docs" / "models" / "measured.yml"
@@ -132,9 +132,8 @@ def main() -> None:
                 file.write(changed)
         measured = measured.replace(old, sha256(path))
         print(path.name, sha256(path))
-    for target, text in ((MEASURED, measured), (FOLDER / SUMS, write_sums())):
-        with atomic_file(target) as file:
-            file.write(text.encode())
+    write_text(MEASURED, measured)
+    write_text(FOLDER / SUMS, write_sums())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import yaml
 
 from lsm.ablation.plan import Run
 from lsm.errors import InputError
-from lsm.files import atomic_file
+from lsm.files import write_text
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,7 @@ def _train(run: Run, folder: Path, threads: int) -> bool:
     """Train one run as `lsm train --auto_resume` does; its output goes to a file."""
     log.info("Training %s for %s.", run.name, run.length)
     option_file = folder / f"{run.name}.yml"
-    with atomic_file(option_file) as file:
-        file.write(yaml.safe_dump(run.options, sort_keys=False).encode())
+    write_text(option_file, yaml.safe_dump(run.options, sort_keys=False))
     command = [sys.executable, "-c", "from lsm.cli import main; main()", "train", "-opt", str(option_file)]
     with (folder / f"{run.name}.log").open("ab") as output:
         environment = {"OMP_NUM_THREADS": str(threads)} | os.environ

@@ -8,19 +8,17 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    SerializerFunctionWrapHandler,
     Tag,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from lsm.training.section import Section
+from lsm.training.section import ChoiceSection, Section
 
 _KNOWN = ("L1Loss", "MSELoss", "CharbonnierLoss")
 
 
-class PixelLoss(Section):
+class PixelLoss(ChoiceSection):
     """The loss between output and truth; CharbonnierLoss alone takes `eps`."""
 
     type: Literal["L1Loss", "MSELoss", "CharbonnierLoss"] = "L1Loss"
@@ -31,10 +29,6 @@ class PixelLoss(Section):
     """It is averaged over all values."""
     eps: Annotated[float, Field(gt=0)] | None = None
     """Added under the root; 1e-12 if it is not given."""
-
-    @model_serializer(mode="wrap")
-    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value is not None}
 
     @model_validator(mode="after")
     def _eps_of_charbonnier(self) -> PixelLoss:

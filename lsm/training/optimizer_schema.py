@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from lsm.training.image_schema import Fraction, NonNegativeInt
-from lsm.training.section import Section
+from lsm.training.section import ChoiceSection, Section
 
 
-class Optimizer(Section):
+class Optimizer(ChoiceSection):
     """The optimizer of a network.
 
     Muon takes the matrices; AdamW, at `adamw_lr`, the first and last convolution, depthwise ones and vectors. Both
@@ -32,10 +32,6 @@ class Optimizer(Section):
     """Muon's, 0.95 if it is not given."""
     adamw_lr: Annotated[float, Field(gt=0)] | None = None
     """Rate of what Muon leaves to AdamW, 1.5e-3 if it is not given."""
-
-    @model_serializer(mode="wrap")
-    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value is not None}
 
     @model_validator(mode="after")
     def _own_keys_of_muon(self) -> Optimizer:

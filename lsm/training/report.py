@@ -18,7 +18,7 @@ from PIL import Image
 from lsm.benchmark.html import data_uri, fill
 from lsm.data.pairs import list_images, lr_stems
 from lsm.errors import InputError
-from lsm.files import atomic_file
+from lsm.files import write_text
 from lsm.image.io import read_rgb
 from lsm.training.curves import FILE, Curves, Points, read_curves
 
@@ -91,8 +91,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None, images: in
     }
     target = output or runs[0].folder / "report.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(target) as file:
-        file.write(fill(_PAGE, "run", content).encode())
+    write_text(target, fill(_PAGE, "run", content))
     return target
 
 

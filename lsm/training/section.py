@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class Section(BaseModel):
@@ -11,3 +13,11 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", coerce_numbers_to_str=True, populate_by_name=True, use_attribute_docstrings=True
     )
+
+
+class ChoiceSection(Section):
+    """A section whose `type` decides which keys count; those of other types are None, and left out where it is kept."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_keys_of_others(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
