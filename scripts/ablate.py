@@ -26,6 +26,7 @@ def ablate(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings, then measuring processes, at once.")] = 1,
     train: Annotated[bool, typer.Option(help="Whether to train, or only to compare what is finished.")] = True,
+    compare: Annotated[bool, typer.Option(help="Whether to compare, or only to train.")] = True,
 ) -> None:
     """Train and compare the variants of a plan."""
     from lsm.ablation.plan import list_runs, read_plan
@@ -44,6 +45,8 @@ def ablate(
     runs = list_runs(plan)
     if train:
         train_all(runs, report / "runs", jobs)
+    if not compare:
+        return
     runs = [each for each in runs if each.weights.is_file()]
     if not any(each.variant == plan.reference for each in runs):
         raise InputError(f"{plan_file}: no training of the reference {plan.reference} is finished.")

@@ -137,8 +137,9 @@ class ImagePairs(Dataset):
 
     Args:
         opt: A dataset's section of the config: `dataroot_gt`, `dataroot_lq` (made by bicubic when None),
-            `filename_tmpl`, `meta_info_file` (first word of each line: a file name to keep), `in_memory` (True, False
-            or `"auto"`), `scale`, `phase`; for training also `gt_size`, `use_hflip`, `use_rot`.
+            `filename_tmpl`, `meta_info_file` (first word of each line: a file name to keep), `in_memory` (True, False,
+            `"auto"`, or `"device"`, see `lsm.training.device_data`), `scale`, `phase`; for training also `gt_size`,
+            `use_hflip`, `use_rot`.
     """
 
     margin = 0
@@ -153,7 +154,11 @@ class ImagePairs(Dataset):
         self._check_sizes()
         # Filled before worker processes start, so that they share the arrays instead of decoding them again.
         self._kept = [self._load(pair) for pair in self.pairs] if self._fits_in_memory() else None
-        self._importance = self._hard_patches()
+        self.importance = self._hard_patches()
+
+    def kept(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return all pairs, decoded: (rH, rW, C) and (H, W, 3), uint8; with a teacher's image C is 6, else 3."""
+        return self._kept or [self._load(pair) for pair in self.pairs]
 
     def _hard_patches(self) -> PatchImportance | None:
         """Measure where patches are hard to upscale, if they are to come more often."""
@@ -214,12 +219,12 @@ class ImagePairs(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return `lq` (3, h, w) and `gt` (3, rh, rw) in [0, 1], with `lq_path` and `gt_path`."""
-        if self._importance is not None:
-            index, *corner = self._importance.draw(index)
+        if self.importance is not None:
+            index, *corner = self.importance.draw(index)
         pair = self.pairs[index]
         hr, lr = self._kept[index] if self._kept else self._load(pair)
         if self.opt["phase"] == "train":
-            if self._importance is not None:
+            if self.importance is not None:
                 hr, lr = cut_patch(hr, lr, self.opt["gt_size"], self.scale, *corner)
             else:
                 hr, lr = random_patch(hr, lr, self.opt["gt_size"], self.scale)

@@ -109,7 +109,8 @@ class DatasetConfig(Section):
     `PairedImageDataset` and `SingleImageDataset`, mean the first and the last.
 
     A root may be a list of folders, which together are one set: DF2K as DIV2K and Flickr2K. `in_memory: auto` keeps a
-    training set of up to 2 GB decoded.
+    training set of up to 2 GB decoded; `device` puts it where the network trains and cuts patches there, without
+    workers, which keeps a GPU busy with a small network.
     """
 
     name: Name | None = None
@@ -126,8 +127,8 @@ class DatasetConfig(Section):
     """Of low-resolution names, `{}x4`; the usual ones are found without."""
     io_backend: IOBackend = IOBackend()
     """What the roots are."""
-    in_memory: bool | Literal["auto"] = "auto"
-    """Whether decoded images are kept."""
+    in_memory: bool | Literal["auto", "device"] = "auto"
+    """Whether decoded images are kept; `device`, of a training of `ImagePairs`: where the network is."""
     sigma: _range(0, 255) | None = None  # type: ignore[valid-type]
     """`NoisyImages`: standard deviation of the noise in steps of 8 bits, or a range of it."""
     clipped: Share | None = None
@@ -166,6 +167,13 @@ class DatasetConfig(Section):
                     raise PydanticCustomError(
                         "lmdb", "{folder} is no NAME.lmdb, as io_backend says", {"folder": folder}
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _on_the_device(self) -> DatasetConfig:
+        """Refuse to keep on the device what is made anew for every sample."""
+        if self.in_memory == "device" and not (self.type == "ImagePairs" and isinstance(self, TrainDatasetConfig)):
+            raise PydanticCustomError("device", "in_memory: device is for training by ImagePairs")
         return self
 
     @model_validator(mode="after")

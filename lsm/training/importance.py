@@ -54,6 +54,14 @@ class PatchImportance:
             index = random.randrange(len(self._sums))
         return place
 
+    def kept(self, index: int) -> np.ndarray:
+        """Return the probability that a patch is kept, for each place where one fits in an image: (rows, columns)."""
+        sums, side = self._sums[index], self.side
+        totals = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+        # A flat image has no place that is kept; it comes as `draw` lets it, once in many draws.
+        shares = np.minimum(1.0, np.maximum(totals, 0.0) / side**2 / self._quantile) ** self.power
+        return np.maximum(shares, 1e-12)
+
     def _even(self, numbers: Sequence[float] | np.ndarray) -> tuple[int, int, int]:
         """Turn three numbers in [0, 1) into an image, top and left."""
         index = int(numbers[0] * len(self._sums))

@@ -119,6 +119,7 @@ def _processes(content: dict[str, Any], launcher: str, is_train: bool) -> Iterat
             options["tile"]["tile_size"] = "auto"
         torch.manual_seed(options["manual_seed"])
         torch.use_deterministic_algorithms(options["deterministic"])
+        torch.backends.cudnn.benchmark = not options["deterministic"]  # as BasicSR: patches are all of one size
         torch.set_float32_matmul_precision("high" if options["fast_matmul"] else "highest")
         with distributed.report_ended_processes():
             yield options

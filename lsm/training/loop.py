@@ -22,6 +22,7 @@ from lsm.training.compat import (
 )
 from lsm.training.curves import CurveWriter
 from lsm.training.data import find_pairs
+from lsm.training.device_data import DeviceBatches
 from lsm.training.loggers import open_log
 from lsm.training.metrics import load_networks
 from lsm.training.model import DivergenceError
@@ -53,13 +54,21 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
         model.resume_training(state)
         start = state["iter"]
         get_root_logger().info("Resuming after iteration %d.", start)
-    loader = train_loader(dataset, options, start)
+    loader = _batches(dataset, options, start, model.device)
     budget = Budget(options["train"], model.device.type == "cpu", model.spent)
     with open_log(options) as writer, _stop_requests() as received:
         done = _iterate(options, model, loader, evaluation, start, budget, writer, received)
     if budget.ended(done):
         model.save(epoch=-1, current_iter=-1)
         get_root_logger().info("Training done: %d iterations.", done)
+
+
+def _batches(dataset: Any, options: dict[str, Any], start: int, device: torch.device) -> DataLoader | DeviceBatches:
+    """Return what makes the batches of a training after `start` iterations, where its images are."""
+    settings = options["datasets"]["train"]
+    if settings["type"] == "ImagePairs" and settings["in_memory"] == "device":
+        return DeviceBatches(dataset, options, start, device)
+    return train_loader(dataset, options, start)
 
 
 def _prepare_teacher(options: dict[str, Any]) -> None:
@@ -79,7 +88,7 @@ def _prepare_teacher(options: dict[str, Any]) -> None:
 def _iterate(
     options: dict[str, Any],
     model: Any,
-    loader: DataLoader,
+    loader: DataLoader | DeviceBatches,
     evaluation: list[DataLoader],
     start: int,
     budget: Budget,

@@ -128,7 +128,7 @@ class LSMModel(ValidatingModel):
         self.lq = data["lq"].to(self.device, non_blocking=True, memory_format=layout)
         self.gt = data["gt"].to(self.device, non_blocking=True) if "gt" in data else None
         self.taught = data["teacher"].to(self.device, non_blocking=True) if "teacher" in data else None
-        self.batch_names = list(data.get("gt_path", data.get("lq_path", [])))
+        self.batch_names = data.get("gt_path", data.get("lq_path", []))
 
     def optimize_parameters(self, current_iter: int) -> None:
         """Do one step of the optimizer on the batch, in `accumulate` parts; what mixers penalise is not in the log.
@@ -199,8 +199,11 @@ class LSMModel(ValidatingModel):
         if self.ema_decay == 0:
             return
         bare, switch = self.get_bare_model(self.net_g), self.opt["train"]["ema_switch"]
-        self.model_ema(decay=self.ema_decay)
         with torch.no_grad():
+            # In one go: BasicSR's loop over the weights takes a GPU as long as a small network's gradient.
+            averages = list(self.net_g_ema.parameters())
+            torch._foreach_mul_(averages, self.ema_decay)
+            torch._foreach_add_(averages, list(bare.parameters()), alpha=1 - self.ema_decay)
             for average, buffer in zip(self.net_g_ema.buffers(), bare.buffers(), strict=True):
                 average.copy_(buffer)  # running means of a batch norm are averages already
             if switch and current_iter % switch == 0:

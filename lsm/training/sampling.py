@@ -8,7 +8,7 @@ generators that a dataset crops and flips with, so no generator's state has to b
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from lsm.errors import LSMError
 from lsm.training.budget import ENDLESS
 
 # The first entry of every seed sequence: what the random numbers are for, so that no two uses share a stream.
-_ORDER, _SAMPLE, _ITERATION = 0, 1, 2
+_ORDER, _SAMPLE, _ITERATION, _PATCHES = 0, 1, 2, 3
 
 
 def _seed(*entropy: int) -> int:
@@ -29,6 +29,11 @@ def _seed(*entropy: int) -> int:
 def iteration_seed(seed: int, iteration: int, rank: int) -> int:
     """Return the seed of torch's generators (drop path, Gumbel noise) for one iteration of one process."""
     return _seed(_ITERATION, seed, iteration, rank)
+
+
+def patch_seed(seed: int, iteration: int) -> int:
+    """Return the seed of the patches that a device draws for one iteration of all processes."""
+    return _seed(_PATCHES, seed, iteration)
 
 
 @lru_cache(maxsize=2)  # a batch may straddle two epochs
@@ -126,7 +131,7 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
     )
 
 
-def iterate_batches(loader: DataLoader) -> Iterator[Any]:
+def iterate_batches(loader: Iterable[Any]) -> Iterator[Any]:
     """Yield a loader's batches; an error for the user keeps its words on the way out of a worker process.
 
     Torch puts the traceback of the worker in front of them.

@@ -1,0 +1,106 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lsm.training.data import ImagePairs
+from lsm.training.device_data import DeviceBatches
+
+SCALE, SIDE = 2, 6
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Two images of different sizes in which every pixel has a colour of its own."""
+    for number, (height, width) in enumerate([(40, 52), (64, 30)]):
+        ys, xs = np.mgrid[:height, :width]
+        image = np.stack([ys * 3, xs * 4, np.full_like(ys, 200 * number)], axis=2).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    settings = {"dataroot_gt": str(tmp_path), "scale": SCALE, "phase": "train", "gt_size": SIDE * SCALE}
+    return ImagePairs(settings)
+
+
+def batches(dataset, batch=64, start=0, rank=0, world_size=1, **turns):
+    train = {"batch_size": batch, "gt_size": SIDE * SCALE, "use_hflip": True, "use_rot": True, **turns}
+    options = {"datasets": {"train": train}, "manual_seed": 5, "train": {"total_iter": 1000}}
+    options |= {"rank": rank, "world_size": world_size}
+    return iter(DeviceBatches(dataset, options, start, torch.device("cpu")))
+
+
+def turned(image):
+    """All eight orientations of (H, W, C)."""
+    return [np.rot90(each, turn) for each in (image, image[:, ::-1]) for turn in range(4)]
+
+
+def test_patches_are_squares_of_the_pairs_in_one_of_eight_orientations(dataset):
+    seen = set()
+    for batch in (next(batches(dataset, start=start)) for start in range(4)):
+        assert batch["lq"].shape == (64, 3, SIDE, SIDE) and batch["gt"].shape == (64, 3, 12, 12)
+        for lq, gt, path in zip(batch["lq"], batch["gt"], batch["gt_path"], strict=True):
+            hr = np.rint(gt.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+            lr = np.rint(lq.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+            number = [str(pair.hr) for pair in dataset.pairs].index(path)
+            whole_hr, whole_lr = dataset.kept()[number]
+            assert (hr[..., 2] == 200 * number).all()
+            # The pixels of a true image say where they are; the upper left one is the least in both.
+            top, left = int(hr[..., 0].min()) // 3, int(hr[..., 1].min()) // 4
+            assert top % SCALE == 0 and left % SCALE == 0
+            ways = turned(whole_hr[top : top + 12, left : left + 12])
+            way = next(index for index, each in enumerate(ways) if (each == hr).all())
+            low = whole_lr[top // SCALE : top // SCALE + SIDE, left // SCALE : left // SCALE + SIDE]
+            assert (turned(low)[way] == lr).all()
+            seen.add(way)
+    assert seen == set(range(8))
+
+
+def test_without_turns_patches_lie_as_in_the_image(dataset):
+    gt = next(batches(dataset, use_hflip=False, use_rot=False))["gt"]
+    assert (gt[:, 0].diff(dim=1) > 0).all() and (gt[:, 1].diff(dim=2) > 0).all()
+
+
+def test_a_resumed_training_sees_the_same_batches(dataset):
+    whole = batches(dataset)
+    for _ in range(3):
+        next(whole)
+    assert torch.equal(next(whole)["gt"], next(batches(dataset, start=3))["gt"])
+    assert not torch.equal(next(whole)["gt"], next(batches(dataset, start=3))["gt"])
+
+
+def test_the_processes_share_one_batch(dataset):
+    whole = next(batches(dataset))["gt"]
+    parts = [next(batches(dataset, rank=rank, world_size=2))["gt"] for rank in range(2)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_a_teachers_images_are_cut_and_turned_alike(dataset):
+    dataset._kept = [(np.concatenate([hr, hr], axis=2), lr) for hr, lr in dataset.kept()]
+    batch = next(batches(dataset))
+    assert torch.equal(batch["teacher"], batch["gt"])
+
+
+def test_places_follow_the_importance_as_samples_of_workers_do(tmp_path):
+    """One half of the image is flat, of the other bicubic is wrong everywhere."""
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 255, (48, 96, 3)).astype(np.uint8)
+    noise[:, :48] = noise[:, :48] // 4 + 96  # errors a quarter of the others'
+    Image.fromarray(noise).save(tmp_path / "half.png")
+    settings = {"dataroot_gt": str(tmp_path), "scale": SCALE, "phase": "train", "gt_size": SIDE * SCALE}
+    dataset = ImagePairs({**settings, "patch_importance": 1.0})
+    loader = DeviceBatches(
+        dataset,
+        {
+            "datasets": {"train": {"batch_size": 1, "gt_size": 12, "use_hflip": True, "use_rot": True}},
+            **{"manual_seed": 0, "train": {"total_iter": 1}, "rank": 0, "world_size": 1},
+        },
+        0,
+        torch.device("cpu"),
+    )
+    _, _, lefts = loader.places.draw(20000, torch.Generator().manual_seed(1))
+    random.seed(2)
+    drawn = np.array([dataset.importance.draw(0)[2] for _ in range(20000)])
+    edges = np.linspace(0, 43, 8)
+    here, there = (np.histogram(each, edges)[0] / 20000 for each in (lefts.numpy(), drawn))
+    assert here[0] < 0.5 * here[-1]
+    assert np.abs(here - there).max() < 0.015  # four standard errors of a share near 0.25
