@@ -10,10 +10,12 @@ import numpy as np
 from lsm.benchmark.baselines import bicubic
 from lsm.benchmark.methods import Method, MethodSpec
 from lsm.benchmark.results import ImageResult
+from lsm.benchmark.settings import Settings
 from lsm.data.pairs import Pair, load_pair
 from lsm.errors import InputError
 from lsm.image.io import write_image
-from lsm.metrics import Channel, psnr, ssim
+from lsm.metrics import psnr, ssim
+from lsm.metrics.perceptual import lpips
 from lsm.profiling.measure import measure_run
 
 CROP_SIDE = 96
@@ -76,24 +78,29 @@ def crop_files(folder: Path, scale: int, data: str, key: str) -> dict[str, Path]
     }
 
 
-def evaluate(task: ImageTask, method: Method, channel: Channel) -> ImageResult:
+def evaluate(task: ImageTask, method: Method, settings: Settings) -> ImageResult:
     """Upscale one image, measure the result, and keep what is asked for.
 
     Args:
         task: What to do.
         method: `task.method`, loaded.
-        channel: Of the metrics.
+        settings: What is measured: the channel, and whether LPIPS too.
 
     Returns:
         What was measured.
 
     Raises:
         InputError: If a file is wrong, or the image is too small for the metrics.
+        LSMError: If LPIPS is asked for and cannot be measured, see `lsm.metrics.perceptual.load_network`.
     """
     hr, lr = load_pair(task.pair, task.scale)
     result, seconds, memory = measure_run(lambda: method(lr), method.device)
     try:
-        quality = psnr(hr, result, task.scale, channel), ssim(hr, result, task.scale, channel)
+        quality = (
+            psnr(hr, result, task.scale, settings.channel),
+            ssim(hr, result, task.scale, settings.channel),
+            lpips(hr, result, task.scale) if settings.lpips else None,
+        )
     except InputError as error:
         raise InputError(f"{task.pair.hr}: {error}") from error
     _keep(task, hr, lr, result)
@@ -110,6 +117,7 @@ def evaluate(task: ImageTask, method: Method, channel: Channel) -> ImageResult:
         peak_memory=memory,
         data=task.data,
         key=task.key,
+        lpips=quality[2],
     )
 
 

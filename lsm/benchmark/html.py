@@ -11,7 +11,7 @@ from typing import Any
 from lsm.benchmark.evaluate import crop_files
 from lsm.benchmark.published import Published, counterpart, published
 from lsm.benchmark.results import Results, plain
-from lsm.benchmark.tables import comparable, computed_with, set_order, set_title, table_lines
+from lsm.benchmark.tables import comparable, computed_with, measures, set_order, set_title, table_lines
 
 _PAGE = Path(__file__).with_name("page")
 
@@ -57,11 +57,12 @@ def fill(folder: Path, name: str, data: Any) -> str:
 def _data(results: Results, rows: Sequence[Published], crops: Path, plots: Mapping[str, str]) -> dict[str, Any]:
     """Collect what the page's script shows."""
     sources = sorted({row.source for row in rows if comparable(results, row)})
-    shown = ("model", "image_set", "scale", "image", "height", "width", "psnr", "ssim", "seconds")
+    shown = ("model", "image_set", "scale", "image", "height", "width", "psnr", "ssim", "lpips", "seconds")
     return {
         "protocol": results.protocol,
         "protocol_text": results.protocol_text,
         "summary": _summary(results),
+        "measures": measures(results),
         "sources": f"† {'; '.join(sources)}." if sources else "",
         "sets": list(results.sets),
         "titles": {name: set_title(results, name) for name in set_order(results)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from lsm.benchmark.results import ImageResult, means
+from lsm.benchmark.results import ImageResult, Mean, means
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _EDGES = 3  # characters that a column takes beside its content
 
 
-def live_table(rows: Iterable[ImageResult], protocol: str, width: int) -> Group:
+def live_table(rows: Sequence[ImageResult], protocol: str, width: int) -> Group:
     """Make the table of the means so far.
 
     Args:
@@ -31,8 +31,9 @@ def live_table(rows: Iterable[ImageResult], protocol: str, width: int) -> Group:
     names, columns = _content(rows)
     parts = _parts(columns, width - 1 - sum(_width(title, cells) for title, cells in names.items()))
     tables = []
+    measures = "PSNR (dB) / SSIM" + (" / LPIPS" if any(row.lpips is not None for row in rows) else "")
     for number, part in enumerate(parts):
-        title = f"{protocol}: PSNR (dB) / SSIM" + (", further sets" if number else "")
+        title = f"{protocol}: {measures}" + (", further sets" if number else "")
         table = Table(title=title, title_justify="left")
         for name in names:
             # Names are folded where they alone would fill the line; they never give way to the figures.
@@ -55,13 +56,17 @@ def _content(rows: Iterable[ImageResult]) -> tuple[dict[str, list[str]], dict[st
     for name in dict.fromkeys(mean.image_set for mean in groups):
         images = max(mean.images for mean in groups if mean.image_set == name)
         cells = [found.get((*key, name)) for key in keys]
-        columns[f"{name} ({images})"] = [f"{mean.psnr:.2f}/{mean.ssim:.4f}" if mean else "" for mean in cells]
+        columns[f"{name} ({images})"] = [_figures(mean) if mean else "" for mean in cells]
     columns["s/image"] = []
     for key in keys:
         mine = [mean for mean in groups if (mean.scale, mean.model) == key]
         seconds = sum(mean.seconds * mean.images for mean in mine) / sum(mean.images for mean in mine)
         columns["s/image"].append(f"{seconds:.3f}")
     return {"scale": [f"×{scale}" for scale, _ in keys], "model": [model for _, model in keys]}, columns
+
+
+def _figures(mean: Mean) -> str:
+    return f"{mean.psnr:.2f}/{mean.ssim:.4f}" + ("" if mean.lpips is None else f"/{mean.lpips:.4f}")
 
 
 def _parts(columns: dict[str, list[str]], room: int) -> list[list[str]]:

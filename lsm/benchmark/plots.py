@@ -65,7 +65,7 @@ def _figure(
             axes.grid(True, which="major", alpha=0.25)
             for line in lines:
                 if name in line.values:
-                    _point(axes, line, line.values[name][0], cost.get((line.label, name)))
+                    _point(axes, line, line.values[name].psnr, cost.get((line.label, name)))
             axes.margins(0.35, 0.15)
         figure.axes[0].set_ylabel("PSNR (dB)")
         text = io.StringIO()

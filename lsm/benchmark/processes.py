@@ -95,7 +95,7 @@ def run_all(tasks: Sequence[ImageTask], settings: Settings, jobs: int) -> Iterat
 
 
 def _run_one(task: ImageTask, settings: Settings) -> ImageResult:
-    return evaluate(task, _load(task.method, settings), settings.channel)
+    return evaluate(task, _load(task.method, settings), settings)
 
 
 @functools.lru_cache(maxsize=1)

@@ -36,6 +36,7 @@ class ImageResult:
         peak_memory: Bytes beyond what was in use before, or none where the system does not tell.
         data: SHA-256 of the files it was measured on.
         key: SHA-256 of everything that the figures depend on.
+        lpips: At least 0, lower is better; none where it was not measured.
     """
 
     model: str
@@ -50,6 +51,7 @@ class ImageResult:
     peak_memory: int | None
     data: str
     key: str
+    lpips: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Mean:
         seconds: Mean time an image.
         peak_memory: Largest of the images', bytes.
         images: How many images.
+        lpips: Mean of the images' LPIPS; none where it was not measured.
     """
 
     model: str
@@ -75,6 +78,7 @@ class Mean:
     seconds: float
     peak_memory: int | None
     images: int
+    lpips: float | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,11 @@ class Results:
     sets: tuple[dict[str, Any], ...]
     rows: tuple[ImageResult, ...]
 
+    @property
+    def has_lpips(self) -> bool:
+        """Whether LPIPS was measured."""
+        return any(row.lpips is not None for row in self.rows)
+
     def means(self) -> list[Mean]:
         """Average over images, see `means`."""
         return means(self.rows)
@@ -117,9 +126,16 @@ def means(rows: Iterable[ImageResult]) -> list[Mean]:
             seconds=sum(row.seconds for row in group) / len(group),
             peak_memory=max((row.peak_memory for row in group if row.peak_memory is not None), default=None),
             images=len(group),
+            lpips=_mean_if_all([row.lpips for row in group]),
         )
         for key, group in groups.items()
     ]
+
+
+def _mean_if_all(values: Sequence[float | None]) -> float | None:
+    """Average values; none if one of them is missing, as the mean of the others would be that of other images."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def write_json(results: Results, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from lsm.benchmark.evaluate import ImageTask, evaluate
 from lsm.benchmark.journal import Journal
@@ -14,7 +15,9 @@ from lsm.benchmark.results import ImageResult, Results
 from lsm.benchmark.settings import BenchmarkOptions, Settings
 from lsm.benchmark.tasks import describe_set, find_sets, list_tasks
 from lsm.inference.device import pick_device
+from lsm.metrics.perceptual import load_network
 from lsm.profiling.environment import describe_environment
+from lsm.version import installed_version
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +40,11 @@ def run(options: BenchmarkOptions, rank: Rank | None = None, progress: Progress 
         InputError: If a set or image is missing or damaged.
         OptionError: If an option is wrong.
         CheckpointError: If weights cannot be read.
+        LSMError: If LPIPS is to be measured and its network cannot be loaded; before anything is measured.
     """
     rank = rank or Rank()
+    if options.settings.lpips:
+        load_network("lpips")  # what is missing is known at once, and fetched here rather than by each job
     settings = dataclasses.replace(options.settings, device=rank.device(options.settings.device))
     sets = find_sets(options)
     specs = parse_methods(options.methods, options.scales, settings)
@@ -51,11 +57,17 @@ def run(options: BenchmarkOptions, rank: Rank | None = None, progress: Progress 
         protocol=settings.protocol,
         protocol_text=settings.protocol_text,
         settings=dataclasses.asdict(options.settings) | {"limit": options.limit},
-        environment=describe_environment(pick_device(settings.device), evaluate.__module__),
+        environment=_environment(settings),
         methods=tuple(info for _, info in methods),
         sets=tuple(describe_set(image_set, tasks) for image_set in sets),
         rows=tuple(_rename(by_key[task.key], task) for task in tasks),
     )
+
+
+def _environment(settings: Settings) -> dict[str, Any]:
+    """Describe what a run computes with; the package of LPIPS where it is measured."""
+    about = describe_environment(pick_device(settings.device), evaluate.__module__)
+    return about | ({"lpips": installed_version("lpips")} if settings.lpips else {})
 
 
 def _measure(

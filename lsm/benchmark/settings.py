@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from lsm.errors import OptionError, unknown_name
 from lsm.inference.device import check_precision
-from lsm.metrics import CHANNELS, PROTOCOL, REAL_PROTOCOL, Channel
+from lsm.metrics import CHANNELS, LPIPS_PROTOCOL, PROTOCOL, REAL_PROTOCOL, Channel
 
 Family = Literal["classical-sr", "real-sr"]
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -27,6 +27,7 @@ class Settings:
         ensemble: Whether networks use self-ensemble, the mean over 8 flips and turns; their labels then end in "+".
         recurrence: "paper" or "official" for LSM networks; none for what their weights say.
         family: "classical-sr"; or "real-sr", which measures every set in all conditions of `lsm.data.real_sr`.
+        lpips: Whether LPIPS is measured too, see `lsm.metrics.LPIPS_PROTOCOL`; it needs the extra `perceptual`.
     """
 
     channel: Channel = "y"
@@ -37,6 +38,7 @@ class Settings:
     ensemble: bool = False
     recurrence: str | None = None
     family: Family = "classical-sr"
+    lpips: bool = False
 
     def __post_init__(self) -> None:
         """Check the values that nothing else checks before the run.
@@ -65,7 +67,8 @@ class Settings:
     @property
     def protocol_text(self) -> str:
         """The protocol in words."""
-        return PROTOCOL if self.family == "classical-sr" else REAL_PROTOCOL + PROTOCOL
+        text = PROTOCOL if self.family == "classical-sr" else REAL_PROTOCOL + PROTOCOL
+        return text + LPIPS_PROTOCOL if self.lpips else text
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lsm.benchmark.results import ImageResult, Results
 from lsm.errors import InputError, OptionError, needs_extra, unknown_name
+from lsm.metrics import LPIPS_PROTOCOL
 
 DRAWS = 10_000
 """Resamplings of a bootstrap."""
@@ -51,6 +52,8 @@ class Comparison:
         psnr_interval: Mean difference of PSNR and its interval.
         ssim_interval: Mean difference of SSIM and its interval.
         left_out: Images in both files that were not compared, since the files measured had other bytes.
+        lpips: Difference of each; none unless both files have it of all these images.
+        lpips_interval: Mean difference of LPIPS and its interval; none likewise.
     """
 
     first: str
@@ -63,6 +66,8 @@ class Comparison:
     psnr_interval: Interval
     ssim_interval: Interval
     left_out: int
+    lpips: tuple[float, ...] | None = None
+    lpips_interval: Interval | None = None
 
 
 def paired_bootstrap(differences: Sequence[float], draws: int = DRAWS, seed: int = 0) -> Interval:
@@ -121,7 +126,9 @@ def compare(first: Results, second: Results, pairs: Sequence[tuple[str, str]] = 
         InputError: If protocols differ, or nothing is in both.
         OptionError: If a label is unknown.
     """
-    if first.protocol != second.protocol or first.protocol_text != second.protocol_text:
+    # One of the two may have measured LPIPS too.
+    texts = [results.protocol_text.removesuffix(LPIPS_PROTOCOL) for results in (first, second)]
+    if first.protocol != second.protocol or texts[0] != texts[1]:
         raise InputError(f"Results of different protocols cannot be compared: {first.protocol} and {second.protocol}.")
     comparisons = []
     for label_a, label_b in pairs or _common_labels(first, second):
@@ -169,6 +176,9 @@ def _compare_set(
         return None
     psnr = [_difference(rows_b[name].psnr, rows_a[name].psnr) for name in same]
     ssim = [rows_b[name].ssim - rows_a[name].ssim for name in same]
+    pairs = [(rows_a[name].lpips, rows_b[name].lpips) for name in same]
+    lpips = [b - a for a, b in pairs if a is not None and b is not None]
+    has_lpips = len(lpips) == len(same)
     return Comparison(
         first=first,
         second=second,
@@ -180,6 +190,8 @@ def _compare_set(
         psnr_interval=paired_bootstrap(psnr),
         ssim_interval=paired_bootstrap(ssim),
         left_out=len(both) - len(same),
+        lpips=tuple(lpips) if has_lpips else None,
+        lpips_interval=paired_bootstrap(lpips) if has_lpips else None,
     )
 
 

@@ -1,14 +1,26 @@
-"""The field's table: methods down, sets across, PSNR/SSIM in the cells; as Markdown."""
+"""The field's table: methods down, sets across, PSNR/SSIM (and LPIPS, where measured) in the cells; as Markdown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lsm.benchmark.published import Published, counterpart
 from lsm.benchmark.results import Mean, Results
 from lsm.data.datasets import IMAGES
+
+
+class Figures(NamedTuple):
+    """What a cell shows."""
+
+    psnr: float
+    """Decibels."""
+    ssim: float
+    """At most 1."""
+    lpips: float | None = None
+    """Lower is better; none where it was not measured, as in published rows."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class Line:
         is_published: Whether the figures are printed ones rather than measured here.
         parameters: Learned numbers, if known.
         macs: For an output of 1280×720, if known.
-        values: PSNR in dB and SSIM by the set's name.
+        values: By the set's name.
     """
 
     label: str
@@ -29,7 +41,7 @@ class Line:
     is_published: bool
     parameters: int | None
     macs: int | None
-    values: dict[str, tuple[float, float]]
+    values: dict[str, Figures]
 
 
 def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
@@ -46,12 +58,13 @@ def table_lines(results: Results, rows: Sequence[Published]) -> list[Line]:
     for mean in results.means():
         measured.setdefault((mean.model, mean.scale), []).append(mean)
     lines = [
-        Line(row.method, row.scale, True, row.parameters, None, comparable(results, row))
+        Line(row.method, row.scale, True, row.parameters, None, {name: Figures(*pair) for name, pair in found.items()})
         for row in rows
-        if comparable(results, row)
+        if (found := comparable(results, row))
     ]
     for method in results.methods:
-        values = {mean.image_set: (mean.psnr, mean.ssim) for mean in measured.get((method.label, method.scale), [])}
+        means = measured.get((method.label, method.scale), [])
+        values = {mean.image_set: Figures(mean.psnr, mean.ssim, mean.lpips) for mean in means}
         lines.append(Line(method.label, method.scale, False, method.parameters, method.macs, values))
     return sorted(lines, key=lambda line: (line.scale, not line.is_published))
 
@@ -88,7 +101,7 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
         parts += ["† as published; all others were measured here.", ""]
     parts += _differences(results, lines, sets)
     parts += [
-        "Parameters in millions; MACs in 10⁹ for an output of 1280×720; PSNR in dB / SSIM; best **bold**, "
+        f"Parameters in millions; MACs in 10⁹ for an output of 1280×720; {measures(results)}; best **bold**, "
         "second <u>underlined</u>.",
         "",
         f"Images: {', '.join(f'{name} {counts[name]}' for name in sets)}. "
@@ -104,12 +117,19 @@ def markdown(results: Results, rows: Sequence[Published]) -> str:
     return "\n".join(parts)
 
 
+def measures(results: Results) -> str:
+    """Say what the figures of a cell are."""
+    return "PSNR in dB / SSIM" + (" / LPIPS (lower is better)" if results.has_lpips else "")
+
+
 def computed_with(results: Results) -> str:
     """Describe in one sentence with which versions and hardware the figures were computed."""
     about = results.environment
     parts = [f"lsm {about['lsm'] or 'from source'}"]
     if about["commit"]:
         parts.append(f"commit {about['commit']}")
+    if about.get("lpips"):
+        parts.append(f"lpips {about['lpips']}")
     parts += [
         f"torch {about['torch']}",
         about["gpu"] or f"{about['cpu']}, {about['threads']} thread{'s' * (about['threads'] > 1)}",
@@ -138,14 +158,25 @@ def _cell(line: Line, name: str, peers: Sequence[Line]) -> str:
     """Write one cell, marked where it is the best or second of its scale."""
     if name not in line.values:
         return "–"
-    parts = []
-    for index, digits in ((0, 2), (1, 4)):
-        shown = f"{line.values[name][index]:.{digits}f}"
-        # Ranked as shown, so that what looks equal is marked equally.
-        ranks = sorted({round(peer.values[name][index], digits) for peer in peers if name in peer.values}, reverse=True)
-        place = ranks.index(round(line.values[name][index], digits)) if len(ranks) > 1 else -1
-        parts.append(f"**{shown}**" if place == 0 else f"<u>{shown}</u>" if place == 1 else shown)
+    mine, found = line.values[name], [peer.values[name] for peer in peers if name in peer.values]
+    parts = [
+        _figure(mine.psnr, [each.psnr for each in found], 2),
+        _figure(mine.ssim, [each.ssim for each in found], 4),
+    ]
+    if any(each.lpips is not None for each in found):
+        parts.append(_figure(mine.lpips, [each.lpips for each in found], 4, lower_is_better=True))
     return "/".join(parts)
+
+
+def _figure(value: float | None, peers: Sequence[float | None], digits: int, lower_is_better: bool = False) -> str:
+    """Write one figure of a cell; `peers` are those that it is ranked among, itself included."""
+    if value is None:
+        return "–"
+    # Ranked as shown, so that what looks equal is marked equally.
+    ranks = sorted({round(peer, digits) for peer in peers if peer is not None}, reverse=not lower_is_better)
+    place = ranks.index(round(value, digits)) if len(ranks) > 1 else -1
+    shown = f"{value:.{digits}f}"
+    return f"**{shown}**" if place == 0 else f"<u>{shown}</u>" if place == 1 else shown
 
 
 def _differences(results: Results, lines: Sequence[Line], sets: Sequence[str]) -> list[str]:
@@ -158,8 +189,10 @@ def _differences(results: Results, lines: Sequence[Line], sets: Sequence[str]) -
         cells = []
         for name in sets:
             ours, theirs = line.values.get(name), comparable(results, printed).get(name)
-            known = ours and theirs and math.isfinite(ours[0])
-            cells.append(f"{ours[0] - theirs[0]:+.3f}/{ours[1] - theirs[1]:+.4f}" if known and ours and theirs else "–")
+            known = ours and theirs and math.isfinite(ours.psnr)
+            cells.append(
+                f"{ours.psnr - theirs[0]:+.3f}/{ours.ssim - theirs[1]:+.4f}" if known and ours and theirs else "–"
+            )
         table.append(_join([line.label, f"×{line.scale}", *cells]))
     if not table:
         return []

@@ -18,7 +18,10 @@ from lsm.data.datasets import ImageSet, find_set
 from lsm.data.pairs import pair_hash
 from lsm.data.real_sr import CONDITIONS
 from lsm.errors import InputError, OptionError
+from lsm.metrics.perceptual import load_network
 from lsm.profiling.code_hash import code_hash
+from lsm.version import installed_version
+from lsm.weights.identity import state_hash
 
 
 def find_sets(options: BenchmarkOptions) -> list[ImageSet]:
@@ -71,6 +74,7 @@ def list_tasks(
 
     Raises:
         InputError: If an image cannot be read, or the folder of crops cannot be made.
+        LSMError: If LPIPS is to be measured and its network cannot be loaded.
     """
     hashes = {pair: pair_hash(pair) for image_set in sets for pair in image_set.pairs}
     facts = _common_facts(settings)
@@ -122,7 +126,7 @@ def _combinations(
 
 def _common_facts(settings: Settings) -> dict[str, Any]:
     """Collect what all figures of a run depend on."""
-    return {
+    facts = {
         "protocol": settings.protocol,
         "text": settings.protocol_text,
         "ensemble": settings.ensemble,
@@ -130,6 +134,9 @@ def _common_facts(settings: Settings) -> dict[str, Any]:
         "code": code_hash(evaluate.__module__),
         "torch": torch.__version__,
     }
+    if settings.lpips:
+        facts["lpips"] = [installed_version("lpips"), state_hash(load_network("lpips"))]
+    return facts
 
 
 def _spread(count: int, wanted: int) -> list[int]:

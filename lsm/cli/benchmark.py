@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lsm.benchmark.results import ImageResult, Results
     from lsm.benchmark.settings import BenchmarkOptions
-    from lsm.benchmark.statistics import Comparison
+    from lsm.benchmark.statistics import Comparison, Interval
 
 _ENDLESS = 10_000  # characters of a line that no table has
 
@@ -40,6 +40,13 @@ Protocol = Annotated[
     typer.Option("--protocol", help="classical-sr, or real-sr: JPEG, noise and the rest, see `lsm data prepare`."),
 ]
 Channel = Annotated[str, typer.Option("--channel", help="y (luma, the field's custom) or rgb.")]
+Lpips = Annotated[
+    bool,
+    typer.Option(
+        "--lpips",
+        help="Measure LPIPS too: extra perceptual; torchvision fetches AlexNet's weights if they are missing.",
+    ),
+]
 Ensemble = Annotated[bool, typer.Option("--ensemble", help="Networks average 8 flips and turns; labels get a +.")]
 Tile = Annotated[int, typer.Option("--tile", help="Side of tiles in low-resolution pixels; 0: whole images.")]
 TileOverlap = Annotated[int, typer.Option("--tile-overlap", "--tile_overlap", help="Pixels that tiles share.")]
@@ -67,6 +74,7 @@ def benchmark(
     report: Report = Path("results/benchmark"),
     protocol: Protocol = "classical-sr",
     channel: Channel = "y",
+    lpips: Lpips = False,
     ensemble: Ensemble = False,
     tile: Tile = 0,
     tile_overlap: TileOverlap = 32,
@@ -81,7 +89,7 @@ def benchmark(
     published: PublishedRows = "Bicubic,SRCNN,FSRCNN,VDSR,LSM-light",
     fresh: Fresh = False,
 ) -> None:
-    """Measure PSNR and SSIM by one frozen protocol; write tables, plots and a page to the report's folder."""
+    """Measure PSNR, SSIM and, where asked, LPIPS by one frozen protocol; write tables, plots and a page to a folder."""
     if context.invoked_subcommand is not None:
         return
     if data is None:
@@ -113,6 +121,7 @@ def benchmark(
             ensemble=ensemble,
             recurrence=recurrence,
             family=protocol,  # type: ignore[arg-type]  # likewise
+            lpips=lpips,
         ),
         limit=limit,
         jobs=jobs,
@@ -216,10 +225,14 @@ def _image_table(comparison: Comparison) -> RenderableType:
 
     title = f"{comparison.image_set} ×{comparison.scale}: {comparison.second} − {comparison.first}"
     table = Table("image", title=title, title_justify="left")
-    for name in ("PSNR (dB)", "SSIM"):
+    columns = {"PSNR (dB)": [f"{value:+.3f}" for value in comparison.psnr]}
+    columns["SSIM"] = [f"{value:+.4f}" for value in comparison.ssim]
+    if comparison.lpips is not None:
+        columns["LPIPS"] = [f"{value:+.4f}" for value in comparison.lpips]
+    for name in columns:
         table.add_column(name, justify="right")
-    for name, psnr, ssim in zip(comparison.images, comparison.psnr, comparison.ssim, strict=True):
-        table.add_row(name, f"{psnr:+.3f}", f"{ssim:+.4f}")
+    for cells in zip(comparison.images, *columns.values(), strict=True):
+        table.add_row(*cells)
     return table
 
 
@@ -227,17 +240,22 @@ def _summary_table(comparisons: list[Comparison]) -> RenderableType:
     from rich.table import Table
 
     table = Table("set", "scale", "models", title="Mean difference and its 95% interval", title_justify="left")
-    for name in ("images", "PSNR (dB)", "SSIM"):
+    has_lpips = any(item.lpips_interval for item in comparisons)
+    for name in ("images", "PSNR (dB)", "SSIM", *(["LPIPS"] if has_lpips else [])):
         table.add_column(name, justify="right")
     for item in comparisons:
-        psnr, ssim = item.psnr_interval, item.ssim_interval
-        table.add_row(
-            item.image_set,
-            f"×{item.scale}",
-            f"{item.second} − {item.first}",
-            str(len(item.images)),
-            f"{psnr.mean:+.3f} [{psnr.low:+.3f}, {psnr.high:+.3f}]{'' if psnr.excludes_zero else ' ~'}",
-            f"{ssim.mean:+.4f} [{ssim.low:+.4f}, {ssim.high:+.4f}]{'' if ssim.excludes_zero else ' ~'}",
-        )
-    table.caption = "~ the interval holds zero: no difference is shown"
+        cells = [_interval(item.psnr_interval, 3), _interval(item.ssim_interval, 4)]
+        if has_lpips:
+            cells.append(_interval(item.lpips_interval, 4) if item.lpips_interval else "–")
+        names = (item.image_set, f"×{item.scale}", f"{item.second} − {item.first}", str(len(item.images)))
+        table.add_row(*names, *cells)
+    table.caption = "~ the interval holds zero: no difference is shown" + (
+        "; LPIPS is better where it is lower" if has_lpips else ""
+    )
     return table
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    """Write a mean difference with its interval, marked where that holds zero."""
+    mean, low, high = (f"{value:+.{digits}f}" for value in (interval.mean, interval.low, interval.high))
+    return f"{mean} [{low}, {high}]{'' if interval.excludes_zero else ' ~'}"

@@ -17,6 +17,12 @@ from the image's name. Gain: PSNR over MATLAB bicubic of the same LR. The protoc
 """
 """How super-resolution of real images is measured; `PROTOCOL` follows it."""
 
+LPIPS_PROTOCOL = """
+LPIPS: version 0.1 with AlexNet as torchvision has it (trained on ImageNet), by its authors' package; on R, G and B of
+the 8-bit images whatever the channel of the others, cropped as for PSNR, scaled to [-1, 1], in float32 on the
+processor; lower is better; the mean of per-image values."""
+"""What follows the text of a protocol where LPIPS is measured too."""
+
 RESTORATION_PROTOCOLS = {
     "colour-denoising-rgb": """\
 white Gaussian noise of standard deviation sigma (in steps of 8 bits), independent in R, G and B, added to the 8-bit

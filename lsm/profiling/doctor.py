@@ -49,7 +49,7 @@ EXTRAS = {
     "compare": Extra(("spandrel",), "networks of other families in `lsm benchmark`; LSM in programs that use spandrel"),
     "report": Extra(("matplotlib",), "the plots of a benchmark's report"),
     "audio": Extra(("soundfile", "soxr", "pystoi"), "`lsm denoise` and its training"),
-    "perceptual": Extra(("lpips", "DISTS-pytorch"), "validations by LPIPS and DISTS"),
+    "perceptual": Extra(("lpips", "DISTS-pytorch"), "LPIPS and DISTS in validations, LPIPS in `lsm benchmark`"),
     "pesq": Extra(("pesq",), "perceptual quality of denoised speech"),
     "demo": Extra(("gradio",), "`lsm demo`, the page in a browser"),
     "ray": Extra(("ray",), "`lsm upscale --ray`: the work spread over a cluster"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -17,6 +18,7 @@ MODELS = ("bicubic", "LSM-light_x4_DIV2K")
 def result(model: str, image_set: str, scale: int, psnr: float) -> ImageResult:
     values = dict.fromkeys(ImageResult.__dataclass_fields__, "")
     values |= {"model": model, "image_set": image_set, "scale": scale, "psnr": psnr, "ssim": 0.9, "seconds": 0.5}
+    values["lpips"] = None
     return ImageResult(**values)
 
 
@@ -41,6 +43,14 @@ def test_names_and_figures_are_whole_at_any_width(rows, width, tables):
         lines = [line for line in said.splitlines() if f"×{row.scale} " in line and f" {row.model} " in line]
         assert any(f"{row.psnr:.2f}/0.9000" in line for line in lines)
     assert (said.count("s/image"), said.count(" model ")) == (1, tables)
+
+
+def test_lpips_stands_beside_the_others_where_all_images_have_it():
+    rows = [dataclasses.replace(result("a", name, 4, 30.0), lpips=0.125) for name in ("Set5", "Set14")]
+    said = printed(rows, 80)
+    assert "PSNR (dB) / SSIM / LPIPS" in said and said.count("30.00/0.9000/0.1250") == 2
+    said = printed([*rows, result("a", "Set5", 4, 30.0)], 80)  # no mean of Set5 then
+    assert said.count("30.00/0.9000/0.1250") == 1 and said.count("30.00/0.9000") == 2
 
 
 def test_a_long_name_is_folded_rather_than_cut(rows):

@@ -23,17 +23,27 @@ function fill(select, options, chosen) {
   select.value = present.includes(String(chosen)) ? chosen : present[0];
 }
 
+/** What a cell's figures are, in their order: PSNR, SSIM, and LPIPS where it was measured. */
+const MEASURES = [{ digits: 2 }, { digits: 4 }];
+if (data.rows.some((row) => row.lpips !== null)) MEASURES.push({ digits: 4, lowerIsBetter: true });
+
 /** Return which of the values as printed is best (0), second (1), or neither, for each of them. */
-function places(values, digits) {
+function places(values, { digits, lowerIsBetter }) {
   const rounded = values.map((value) => (value === null ? null : shown(number(value), digits)));
-  const ranks = [...new Set(rounded.filter((value) => value !== null))].sort((a, b) => rank(b) - rank(a));
+  const direction = lowerIsBetter ? -1 : 1;
+  const ranks = [...new Set(rounded.filter((value) => value !== null))].sort((a, b) => direction * (rank(b) - rank(a)));
   return rounded.map((value) => (value === null || ranks.length < 2 ? -1 : ranks.indexOf(value)));
 }
 const rank = (text) => (text === "∞" ? Infinity : Number(text));
 
-/** Write one figure, bold for the best and underlined for the second. */
-function figure(value, digits, place) {
-  return make(place === 0 ? "b" : place === 1 ? "u" : "span", { textContent: shown(number(value), digits) });
+/** Write the figures of a cell, bold for the best and underlined for the second; `peers` include `values`. */
+function figures(values, peers) {
+  return MEASURES.flatMap((measure, index) => {
+    const place = places(peers.map((peer) => peer?.[index] ?? null), measure)[peers.indexOf(values)];
+    const tag = place === 0 ? "b" : place === 1 ? "u" : "span";
+    const text = values[index] === null ? "–" : shown(number(values[index]), measure.digits);
+    return [...(index ? [" / "] : []), make(tag, { textContent: text })];
+  });
 }
 
 /** A table whose headings sort it; `columns` have a title and a `value` of a row to sort by. */
@@ -104,12 +114,9 @@ function setCell(line, name) {
   const value = line.values[name];
   if (!value) return make("td", { textContent: "–" });
   const peers = data.lines.filter((peer) => peer.scale === line.scale && peer.values[name]);
-  const place = [2, 4].map(
-    (digits, index) => places(peers.map((peer) => peer.values[name][index]), digits)[peers.indexOf(line)],
-  );
-  const figures = [figure(value[0], 2, place[0]), " / ", figure(value[1], 4, place[1])];
-  if (line.published) return make("td", {}, ...figures);
-  const open = make("button", { type: "button", onclick: () => showImages(name, line.scale, true) }, ...figures);
+  const content = figures(value, peers.map((peer) => peer.values[name]));
+  if (line.published) return make("td", {}, ...content);
+  const open = make("button", { type: "button", onclick: () => showImages(name, line.scale, true) }, ...content);
   return make("td", {}, open, ...delta(value, referenceOf(line)?.values[name]));
 }
 
@@ -149,12 +156,8 @@ const imagesTable = new SortableTable(find("images"), renderImage);
 let models = [];
 
 function renderImage(item) {
-  const place = [2, 4].map((digits, index) => places(models.map((model) => item.values[model]?.[index] ?? null), digits));
-  const cells = models.map((model, column) => {
-    const value = item.values[model];
-    if (!value) return make("td", { textContent: "–" });
-    return make("td", {}, figure(value[0], 2, place[0][column]), " / ", figure(value[1], 4, place[1][column]));
-  });
+  const all = models.map((model) => item.values[model]);
+  const cells = all.map((values) => make("td", {}, ...(values ? figures(values, all) : ["–"])));
   const crop = cropOf(item.image);
   const name = crop
     ? make("button", { type: "button", textContent: `◩ ${item.image}`, onclick: () => showCrop(item.image, true) })
@@ -172,7 +175,7 @@ function drawImages() {
   const items = new Map();
   for (const row of rows) {
     if (!items.has(row.image)) items.set(row.image, { image: row.image, width: row.width, height: row.height, values: {} });
-    items.get(row.image).values[row.model] = [row.psnr, row.ssim, row.seconds];
+    items.get(row.image).values[row.model] = [row.psnr, row.ssim, row.lpips];
   }
   const columns = models.map((model) => ({
     title: model, value: (item) => (item.values[model] ? number(item.values[model][0]) : null),
@@ -212,7 +215,9 @@ function caption(name) {
     (item) => item.model === name && item.image === find("crop-image").value
       && item.image_set === find("image-set").value && item.scale === Number(find("image-scale").value),
   );
-  return row ? `${shown(number(row.psnr), 2)} dB / ${shown(row.ssim, 4)}` : "";
+  if (!row) return "";
+  const perceptual = row.lpips === null ? "" : ` / ${shown(row.lpips, 4)}`;
+  return `${shown(number(row.psnr), 2)} dB / ${shown(row.ssim, 4)}${perceptual}`;
 }
 
 function drawCrops() {
@@ -257,6 +262,7 @@ function start() {
   find("protocol-text").textContent = data.protocol_text;
   find("summary").textContent = data.summary;
   find("sources").textContent = data.sources;
+  for (const note of document.querySelectorAll(".measures")) note.textContent = data.measures;
   fill(find("result-scale"), [["all", "all"], ...scales.map((scale) => [scale, `×${scale}`])], "all");
   const references = [...new Set(data.published.map((row) => row.method))];
   fill(
