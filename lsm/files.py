@@ -60,6 +60,17 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
+def append_line(path: Path, text: str) -> None:
+    """Append a line to a file, which is made if it is missing; on a new line, should the last one have been cut off."""
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(text.encode(errors="backslashreplace") + b"\n")  # names of files may be no text
+
+
 def passing_name(ending: str) -> str:
     """Return a new hidden name for a temporary file of this process."""
     return f".lsm-{os.getpid()}-{secrets.token_hex(4)}.{ending}"

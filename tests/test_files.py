@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from lsm.errors import OptionError
-from lsm.files import _remove_litter, atomic_file, only_process
+from lsm.files import _remove_litter, append_line, atomic_file, only_process
+
+
+def test_a_line_follows_one_that_was_cut_off(tmp_path: Path):
+    path = tmp_path / "lines"
+    append_line(path, "é\udcff")
+    assert path.read_bytes() == b"\xc3\xa9\\udcff\n"
+    path.write_bytes(b"whole\ncut")
+    append_line(path, "next")
+    append_line(path, "last")
+    assert path.read_bytes() == b"whole\ncut\nnext\nlast\n"
+
 
 HOLD = """
 import sys, time

@@ -10,6 +10,7 @@ from typing import Any
 
 from lsm.benchmark.results import ImageResult, result_from_dict, result_line
 from lsm.errors import InputError
+from lsm.files import append_line
 
 
 def result_key(facts: Mapping[str, Any]) -> str:
@@ -56,11 +57,5 @@ class Journal:
         return rows
 
     def append(self, row: ImageResult) -> None:
-        """Write a row at once; it begins a new line, should the one before it have been cut off."""
-        with self._path.open("a+b") as file:
-            size = file.seek(0, 2)
-            if size:
-                file.seek(size - 1)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
-            file.write(result_line(row).encode(errors="backslashreplace") + b"\n")  # an escape of JSON too
+        """Write a row at once; the escapes of names that are no text are JSON's too."""
+        append_line(self._path, result_line(row))

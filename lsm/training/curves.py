@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lsm.files import append_line
+
 FILE = "curves.jsonl"
 
 Points = dict[int, float]
@@ -45,8 +47,7 @@ class CurveWriter:
         self._append({"iter": iteration, "set": dataset, "metrics": dict(metrics)})
 
     def _append(self, line: dict[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self._path, json.dumps(line))
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Curves:
 
 
 def read_curves(folder: Path) -> Curves:
-    """Read the curves of a run; what is no number, and a last line that was cut off, are left out.
+    """Read the curves of a run; what is no number, and lines that were cut off, are left out.
 
     Args:
         folder: The run's folder.

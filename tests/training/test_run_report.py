@@ -54,8 +54,10 @@ def test_later_lines_count_and_broken_ones_do_not(tmp_path):
     writer.validation(20, "Set5", {"psnr": float("inf"), "ssim": 0.9})
     with (tmp_path / "curves.jsonl").open("a") as file:
         file.write('{"iter": 40, "losses": {"l_p')
+    assert read_curves(tmp_path).losses == {"l_pix": {10: 0.5, 20: 0.3}}
+    CurveWriter(tmp_path).training(40, {"l_pix": 0.2}, 1e-4, 0.1)  # of the resumed run
     curves = read_curves(tmp_path)
-    assert curves.losses == {"l_pix": {10: 0.5, 20: 0.3}}
+    assert curves.losses == {"l_pix": {10: 0.5, 20: 0.3, 40: 0.2}}
     assert curves.metrics == {"Set5": {"psnr": {}, "ssim": {20: 0.9}}}
 
 
