@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,17 +17,19 @@ import yaml
 from lsm.ablation.plan import Run
 from lsm.errors import InputError
 from lsm.files import write_text
+from lsm.training.curves import FILE, read_curves
 
 log = logging.getLogger(__name__)
 
-_LINE = re.compile(r"iter\s+(\d+)/[\d.]+(?: h)?\s+l_pix (\S+)\s.*?([\d.]+) s/iter")
+LOSS = "l_pix"
+"""The loss whose curve is drawn."""
 
 
 class Curve(NamedTuple):
-    """What a run's log says."""
+    """What a run's curves say."""
 
     losses: dict[int, float]
-    """Mean loss since the line before, by iteration."""
+    """Mean of `LOSS` since the line before, by iteration."""
     seconds: float
     """Median time of an iteration, s."""
 
@@ -68,17 +69,12 @@ def _train(run: Run, folder: Path, threads: int) -> bool:
 
 
 def read_curve(run: Run) -> Curve:
-    """Read losses and speed from the logs of a run, oldest first; what was repeated after a kill counts once.
+    """Read losses and speed from the curves of a run; what was repeated after a kill counts once.
 
     Raises:
-        InputError: If there are none.
+        InputError: If it has none.
     """
-    losses, seconds = {}, []
-    for path in sorted(run.folder.glob("train_*.log"), key=lambda path: path.name[-19:]):
-        for match in map(_LINE.search, path.read_text(encoding="utf-8").splitlines()):
-            if match:
-                losses[int(match[1])] = float(match[2])
-                seconds.append(float(match[3]))
-    if not losses:
-        raise InputError(f"{run.folder}: no log of a training.")
-    return Curve(losses, median(seconds))
+    curves = read_curves(run.folder)
+    if not curves.losses.get(LOSS):
+        raise InputError(f"{run.folder / FILE}: no curve of {LOSS}. Delete {run.folder} to train the run anew.")
+    return Curve(curves.losses[LOSS], median(curves.seconds.values()))

@@ -12,35 +12,29 @@ from lsm.cli import main
 from lsm.errors import InputError
 from lsm.image.io import write_image
 from lsm.training import launch
+from lsm.training.curves import CurveWriter
 
 REPOSITORY = Path(__file__).parents[2]
 
-LINE = "2026-01-01 00:00:00,000 INFO: iter {:7d}/9  l_pix {:.5e}  lr 1.000e-04  {:.3f} s/iter (data 0.001)  eta 0:01\n"
 
-
-def test_a_training_by_hours_is_read_too(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_training_by_hours_has_no_number_of_iterations():
     run = Run("a", 0, "r", {"train": {"budget_hours": 0.5}})
-    run.folder.mkdir(parents=True)
-    (run.folder / "train_r_20260101_000000.log").write_text(LINE.replace("/9 ", "/0.5 h ").format(3, 0.5, 0.2))
-    assert read_curve(run).losses == {3: 0.5}
     assert (run.length, run.weights.name) == ("0.5 hours", "net_g_latest.pth")
 
 
-def test_curves_join_the_logs_of_a_resumed_run(tmp_path, monkeypatch):
+def test_a_curve_counts_what_a_resumed_run_repeated_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run("a", 0, "r", {"train": {"total_iter": 9}})
     run.folder.mkdir(parents=True)
-    first, second = (run.folder / f"train_r_20260101_00000{n}.log" for n in (0, 1))
-    first.write_text(LINE.format(3, 0.5, 0.2) + "other\n" + LINE.format(6, 0.4, 0.3))
-    second.write_text(LINE.format(6, 0.25, 0.4) + LINE.format(9, 0.125, 0.5))
-    curve = read_curve(run)
-    assert curve.losses == {3: 0.5, 6: 0.25, 9: 0.125}
-    assert curve.seconds == pytest.approx(0.35)
-    first.unlink()
-    second.unlink()
-    with pytest.raises(InputError, match="no log"):
+    with pytest.raises(InputError, match=r"curves\.jsonl: no curve of l_pix"):
         read_curve(run)
+    for iteration, loss, seconds in ((3, 0.5, 0.2), (6, 0.4, 0.3)):
+        CurveWriter(run.folder).training(iteration, {"l_pix": loss, "l_fft": 1.0}, 1e-4, seconds)
+    resumed = CurveWriter(run.folder)
+    resumed.validation(6, "Set5", {"psnr": 30.0})
+    for iteration, loss, seconds in ((6, 0.25, 0.4), (9, 0.125, 0.9)):
+        resumed.training(iteration, {"l_pix": loss, "l_fft": 1.0}, 1e-4, seconds)
+    assert read_curve(run) == ({3: 0.5, 6: 0.25, 9: 0.125}, 0.4)  # the median of 0.2, 0.4 and 0.9 s
 
 
 def run_forked(command, *, stdout, env, **options):
