@@ -31,7 +31,10 @@ def test_files_are_small_and_say_where_they_come_from(name):
     assert config.recurrence.mode == "paper"
 
 
-@pytest.mark.parametrize(("name", "gain"), [("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5), ("fast-x4", 2.5)])
+@pytest.mark.parametrize(
+    ("name", "gain"),
+    [("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5), ("fast-x2", 3.0), ("fast-x3", 2.5), ("fast-x4", 2.5)],
+)
 def test_they_beat_bicubic_on_every_image_of_set5(shared, name, gain):
     model = load_model(name)
     scale, upscale = model.config.upscale, Upscaler(model, tile=0, device="cpu")

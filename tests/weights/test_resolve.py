@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (None, None, "embedded", "fast-x4"),
         (None, 2, "embedded", "fast-x2"),
         (None, 1.5, "embedded", "fast-x2"),
-        (None, 2.5, "embedded", "tiny-x3"),
+        (None, 2.5, "embedded", "fast-x3"),
         ("tiny", 6, "embedded", "tiny-x4"),
         ("tiny-x3", 2, "embedded", "tiny-x3"),
         ("light", 2, "preset", "light-x2"),
