@@ -33,15 +33,26 @@ def test_an_unknown_name_is_an_attribute_error():
     assert not hasattr(lsm, "create_modle")
 
 
-def loaded_by(code: str) -> set[str]:
-    code = f"import sys; {code}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
+IMPORTS = """
+import sys
+
+def loaded():
+    return {name.partition(".")[0] for name in sys.modules}
+
+import lsm
+dir(lsm), lsm.__version__, lsm.list_models()
+print(*loaded())
+import torch
+by_torch = loaded()
+lsm.LSM, lsm.linear_scan, lsm.LRUUNet, lsm.load_model, lsm.Upscaler
+print(*(loaded() - by_torch))
+"""
 
 
 def test_import_is_light():
-    assert loaded_by("import lsm; dir(lsm); lsm.__version__; lsm.list_models()").isdisjoint({"torch", "numpy", "typer"})
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
+    before, after = (set(line.split()) for line in done.stdout.splitlines())
+    assert "lsm" in before and before.isdisjoint({"torch", "numpy", "typer"})
     # What torch itself brings, which may be triton, is not ours to choose.
     heavy = {"basicsr", "cv2", "matplotlib", "triton", "timm", "torchvision", "skimage", "typer", "rich", "pydantic"}
-    loaded = loaded_by("import lsm; lsm.LSM; lsm.linear_scan; lsm.LRUUNet; lsm.load_model; lsm.Upscaler")
-    assert heavy.isdisjoint(loaded - loaded_by("import torch")), heavy & loaded
+    assert after.isdisjoint(heavy), heavy & after

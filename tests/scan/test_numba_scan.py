@@ -1,26 +1,15 @@
 """What the compiled loops promise beyond the common tests of `linear_scan`: the same bits, and machine code kept."""
 
-import os
-import subprocess
-import sys
+import importlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
+from own_process import OwnProcess
 
 from lsm.scan import linear_scan, op
 
 pytest.importorskip("numba")
-
-SCAN = """
-import torch
-from lsm.scan import linear_scan
-print(linear_scan(torch.full((1, 3, 1), 0.5), torch.ones(1, 3, 1), backend="numba").flatten().tolist())
-from lsm.scan.numba_scan import _REAL
-print(sum(_REAL.stats.cache_hits.values()) if hasattr(_REAL.stats, "cache_hits") else 0)
-"""
-
 
 def pairs(batch, length, width):
     return [tuple(torch.randn(2, batch, length, width) * 0.6) for _ in range(2)]
@@ -60,28 +49,37 @@ def test_missing_package_and_unfit_tensors_are_named(monkeypatch):
         linear_scan(real, real, backend="numba")
 
 
-def run_scan(**environment):
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root, **environment}
-    done = subprocess.run([sys.executable, "-c", SCAN], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    states, hits = done.stdout.splitlines()
-    assert states == "[1.0, 1.5, 1.75]"
-    return int(hits)
+def scan():
+    """Scan by loops that are made anew, as a new process does, and print how many of them had machine code."""
+    import numba
+
+    from lsm.scan import numba_scan
+
+    numba.core.config.reload_config()  # which has been read before this process had its environment
+    importlib.reload(numba_scan)
+    states = linear_scan(torch.full((1, 3, 1), 0.5), torch.ones(1, 3, 1), backend="numba")
+    assert states.flatten().tolist() == [1.0, 1.5, 1.75]
+    print(sum(numba_scan._REAL.stats.cache_hits.values()) if hasattr(numba_scan._REAL.stats, "cache_hits") else 0)
+
+
+def run_scan(folder, **environment):
+    process = OwnProcess(scan, folder=folder, environment=environment)
+    assert process.wait() == 0, process.output
+    return int(process.output.splitlines()[-1])
 
 
 def test_machine_code_is_kept_for_the_next_process(tmp_path):
-    assert run_scan(NUMBA_CACHE_DIR=str(tmp_path)) == 0
-    assert list(tmp_path.rglob("*.nbi"))
-    assert run_scan(NUMBA_CACHE_DIR=str(tmp_path)) == 1
+    kept = tmp_path / "kept"
+    assert run_scan(tmp_path, NUMBA_CACHE_DIR=str(kept)) == 0
+    assert list(kept.rglob("*.nbi"))
+    assert run_scan(tmp_path, NUMBA_CACHE_DIR=str(kept)) == 1
 
 
 def test_without_any_folder_for_machine_code(tmp_path):
     """A file stands where the folder would be made; numba then refuses to keep code, and the scan still runs."""
     (tmp_path / "file").touch()
-    assert (
-        run_scan(
-            NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"), NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator"
-        )
-        == 0
-    )
+    environment = {
+        "NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache"),
+        "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator",
+    }
+    assert run_scan(tmp_path, **environment) == 0
