@@ -114,7 +114,12 @@ def _images(shared, name, scale):
         yield image[:height, :width]
 
 
-@pytest.mark.parametrize(("name", "scale"), PUBLISHED)
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [  # a hundred images take long: one scale of them is enough each time
+        pytest.param(*row, marks=pytest.mark.slow if row in (("B100", 2), ("B100", 3)) else ()) for row in PUBLISHED
+    ],
+)
 def test_bicubic_comes_near_the_published_row(shared, name, scale):
     values = []
     for image in _images(shared, name, scale):
