@@ -30,17 +30,46 @@ def pytest_collection(session):
         gc.enable()
 
 
+LONGEST = (
+    "tests/batch/test_ray_cluster.py",
+    "tests/docs/test_code_blocks.py",
+    "tests/export",
+    "tests/arch/test_compile.py",
+    "tests/scan/test_triton_scan.py",
+    "tests/demo/test_demo_page.py",
+    "tests/scan/test_modulated.py",
+    "tests/cli/test_export_commands.py",
+    "tests/test_determinism.py",
+    "tests/training/test_launch.py",
+    "tests/docs/test_site.py",
+    "tests/release/test_dist.py",
+)
+"""What takes tens of seconds, longest first; a folder whose files share what takes long to make is in one piece."""
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give each worker a half of the files, and the rest of another's when it is through.
+    """Give each worker a file at a time, the longest first, so that none is at work alone in the end.
 
     By default tests are dealt out one by one, and every worker makes every fixture of a file or of the session.
     """
     if config.option.dist != "load":  # another one was asked for
         return None
-    from xdist.scheduler import WorkStealingScheduling
+    from xdist.scheduler import LoadFileScheduling
 
-    return WorkStealingScheduling(config, log)
+    class LongestFirst(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return next(
+                (name for name in LONGEST if nodeid.startswith((f"{name}/", f"{name}::"))), nodeid.split("::")[0]
+            )
+
+        def _assign_work_unit(self, node):
+            first = next((name for name in LONGEST if name in self.workqueue), None)
+            if first is not None:
+                self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
+
+    return LongestFirst(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -49,11 +49,11 @@ def test_inference_is_one_graph_for_all_sizes(blocks):
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler (g++)")
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_what_inductor_generates_computes_the_same(whole):
-    """A whole network, or the block with the recurrence alone: the C++ compiler takes a second for each loop."""
+    """A whole network, or what is recurrent in it: the C++ compiler takes a second for each loop."""
     network = create_model("tiny", 2, embed_dim=16, depths=(2,), d_state=2, num_heads=2).eval()
-    block = network.groups[0].blocks[1]
-    assert isinstance(block.mixer, RecurrentMixer)
-    module, arguments = (network, (torch.rand(1, 3, 16, 24),)) if whole else (block, (torch.rand(1, 24, 16), (4, 6)))
+    mixer = network.groups[0].blocks[1].mixer
+    assert isinstance(mixer, RecurrentMixer)
+    module, arguments = (network, (torch.rand(1, 3, 16, 24),)) if whole else (mixer, (torch.rand(1, 24, 16), (4, 6)))
     with torch.no_grad():
         compiled = torch.compile(module, fullgraph=True)
         assert (compiled(*arguments) - module(*arguments)).abs().max() < 1e-5

@@ -11,6 +11,7 @@ from lsm.scan import linear_scan, op
 
 pytest.importorskip("numba")
 
+
 def pairs(batch, length, width):
     return [tuple(torch.randn(2, batch, length, width) * 0.6) for _ in range(2)]
 
