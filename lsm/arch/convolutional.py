@@ -72,11 +72,14 @@ class ContextBlock(nn.Module):
         """Transform features (B, C, H, W) into (B, C, H, W)."""
         height, width = image.shape[2:]
         below, right = -height % self.stride, -width % self.stride
-        padded = F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
+        # A graph holds for all sizes, so there nothing may hang on whether this one needs padding.
+        pads = torch.compiler.is_compiling() or below or right
+        padded = F.pad(image, (0, right, 0, below), mode="replicate") if pads else image
         coarse = self.down(padded)
         size = (coarse.shape[2], coarse.shape[3])
         context = to_image(self.block(to_tokens(coarse), size), size)
-        return image + self.up(context)[..., :height, :width]
+        up = self.up(context)
+        return image + (F.pad(up, (0, -right, 0, -below)) if pads else up)
 
 
 class ConvolutionalLSM(Network):

@@ -16,6 +16,8 @@ from lsm.files import atomic_file
 def export_program(model: Network, path: str | Path, about: Mapping[str, str] | None = None) -> int:
     """Write a network with `torch.export.save`: (1, 3, H, W) in [0, 1] → (1, 3, rH, rW), H and W at least 2.
 
+    With `fast`, whose tokens have sides of two pixels, they are at least 3.
+
     `torch.export.load` reads it after `import lsm.scan`, which registers the operator of the scan; `.module()` of the
     result is called as the network is.
 

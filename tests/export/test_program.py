@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lsm import create_model
 from lsm.errors import OptionError
 from lsm.export.program import export_program
 
@@ -19,6 +20,22 @@ def test_a_saved_program_gives_what_the_network_gives(network, tmp_path):
     for height, width in ((2, 3), (16, 16), (31, 17), (40, 65)):
         image = torch.rand(1, 3, height, width)
         torch.testing.assert_close(program.module()(image), network(image), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 1])
+@torch.no_grad()
+def test_a_program_of_fast_takes_even_and_odd_sides(scale, tmp_path):
+    """Its tokens of several pixels are padded for some sizes only; the example that is traced has odd sides."""
+    task = {} if scale > 1 else {"task": "jpeg", "unshuffle": 2}
+    model = create_model(
+        "fast", scale, embed_dim=8, blocks=1, context_after=(1,), context_dim=8, d_state=2, **task
+    ).eval()
+    torch.nn.init.normal_(model.body[1].up.weight)  # zero at first: then nothing depends on the tokens
+    export_program(model, tmp_path / "a.pt2")
+    program = torch.export.load(tmp_path / "a.pt2").module()
+    for height, width in ((8, 16), (31, 18), (40, 65), (7, 9)):
+        image = torch.rand(1, 3, height, width)
+        torch.testing.assert_close(program(image), model(image), atol=1e-5, rtol=0)
 
 
 def test_the_network_stays_as_it_is(small, tmp_path):
