@@ -113,9 +113,14 @@ def full(tensor: Tensor) -> Tensor:
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     """Switch autocast off where a tensor is; where it is off already nothing is done, as exporters need."""
     kind = tensor.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+    if has_autocast(kind) and torch.is_autocast_enabled(kind):
         return torch.autocast(kind, enabled=False)
     return nullcontext()
+
+
+def has_autocast(kind: str) -> bool:
+    """Return whether a kind of device has autocast; of the usual ones torch is not asked, as 2.6 cannot trace that."""
+    return kind in ("cpu", "cuda") or torch.amp.is_autocast_available(kind)
 
 
 Method = TypeVar("Method", bound=Callable[..., Tensor])

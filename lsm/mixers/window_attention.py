@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lsm.mixers.base import LINEAR, MixerProperties, Size, TokenMixer, to_image, to_tokens
+from lsm.mixers.base import LINEAR, MixerProperties, Size, TokenMixer, has_autocast, to_image, to_tokens
 from lsm.mixers.windows import LAST_ROW_COLUMN, check_window, relative_offsets, separation_mask, window_rows
 from lsm.scan.reorder import take_rows
 
@@ -50,7 +50,7 @@ class DynamicPositionBias(nn.Module):
     def _compute(self) -> list[Tensor]:
         offsets, index = relative_offsets(self.window)
         weight = self.project.weight
-        kind = weight.device.type if torch.amp.is_autocast_available(weight.device.type) else "cpu"
+        kind = weight.device.type if has_autocast(weight.device.type) else "cpu"
         with torch.autocast(kind, enabled=False):  # else what is kept would depend on who came first
             values = self.project(offsets.to(weight))
             for layer in self.layers:

@@ -61,6 +61,7 @@ def test_what_inductor_generates_computes_the_same(whole):
 
 @pytest.mark.parametrize("blocks", BLOCKS)
 def test_a_training_step_is_one_graph_forward_and_one_backward(blocks):
+    pytest.importorskip("timm", reason="timm (extra `train`), for drop path, is not installed")
     network = small(blocks, drop_path_rate=0.2).train()
     image, results = torch.rand(2, 3, 16, 16), []
     for run in (network, torch.compile(network, backend="aot_eager", fullgraph=True)):
