@@ -157,16 +157,21 @@ def _webp_options(image: ImageData, exif: bytes | None) -> tuple[dict[str, Any],
     return {name: value for name, value in options.items() if value is not None}, []
 
 
+_BMP_WITH_ALPHA = struct.Struct("<2sIHHI Iii HHI Iii II 4I I 36x 12x")
+"""Header of the file and BITMAPV4HEADER, the oldest that names a mask for alpha."""
+
+
 def _write_bmp(file: BinaryIO, image: ImageData) -> None:
-    """Write a BMP; one with alpha by OpenCV, as Pillow would drop the alpha."""
+    """Write a BMP; one with alpha by hand, as Pillow would drop the alpha, and OpenCV 4.12 does not mark it."""
     pixels, dpi = image.pixels, image.metadata.dpi
     if pixels.shape[2] != 4:
         _pillow(pixels).save(file, "BMP", **({"dpi": dpi} if dpi else {}))
         return
-    import cv2
-
-    _, data = cv2.imencode(".bmp", np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]))
-    content = bytearray(data.tobytes())
-    if dpi:
-        struct.pack_into("<ii", content, 38, *(round(value / 0.0254) for value in dpi))  # pixels a metre
-    file.write(content)
+    height, width = pixels.shape[:2]
+    metre = [round(value / 0.0254) for value in dpi or (0, 0)]  # pixels
+    start, size = _BMP_WITH_ALPHA.size, 4 * width * height
+    masks, bitfields, srgb = (0xFF0000, 0xFF00, 0xFF, 0xFF000000), 3, 0x73524742
+    place = (b"BM", start + size, 0, 0, start)
+    layout = (start - 14, width, height, 1, 32, bitfields, size, *metre, 0, 0)
+    file.write(_BMP_WITH_ALPHA.pack(*place, *layout, *masks, srgb))
+    file.write(pixels[::-1, :, [2, 1, 0, 3]].tobytes())

@@ -179,7 +179,8 @@ def _place_windows(size: Size, window: Size, shifted: bool, batch: int, device: 
     rows, empty = torch.arange(len(source), device=device), source == total
     inverse = _last_written(source, rows, total)
     padded = len(source) - total
-    padding = _last_written(torch.where(empty, empty.cumsum(0) - 1, padded), rows, padded) if padded else None
+    # Compared, as torch 2.6 would take a symbol's truth for its value, and make a graph for each number of padded rows.
+    padding = _last_written(torch.where(empty, empty.cumsum(0) - 1, padded), rows, padded) if padded > 0 else None
     return WindowRows(source.clamp(max=total - 1), inverse, padding, [batch * n for n in kinds])
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lsm.errors import unknown_name
 from lsm.scan.api import linear_scan
-from lsm.scan.op import HAS_NUMBA, HAS_TRITON
+from lsm.scan.op import HAS_NUMBA, HAS_TRITON, TORCH_26
 from lsm.scan.planes import result_dtype
 from lsm.scan.reorder import invert, permute_tokens
 
@@ -45,8 +45,9 @@ def modulated_scan(
         order: Which token each step visits, a permutation for all images (L,) or one each (B, L), int64.
         reverse: Visit the tokens of the order from the last to the first.
         backend: "composed": reordered copies and `linear_scan`, any device. "fused": kernels for CUDA devices that keep
-            transitions and states out of memory. "numba": the same as a compiled loop for CPUs, where nobody asks for a
-            gradient; the bits are those of "composed". "auto": the fastest that can.
+            transitions and states out of memory; their gradient needs Triton 3.3, torch 2.7's. "numba": the same as a
+            compiled loop for CPUs, where nobody asks for a gradient; the bits are those of "composed". "auto": the
+            fastest that can.
 
     Returns:
         y, (B, L, 2N), each token's where the token is, in the type of `inputs`.
@@ -64,6 +65,8 @@ def modulated_scan(
             "The modulated scan's backend 'numba' takes float32 or float64 tensors of one type on CPUs, and has no "
             "gradient; use 'composed'."
         )
+    elif backend == "fused" and TORCH_26 and _wants_gradient(tensors):
+        raise ValueError("The gradient of the modulated scan's backend 'fused' needs torch 2.7; use 'composed'.")
     if backend == "composed":
         return _compose(inputs, decay, phase, gates, order, reverse)
     orders = order if order is None else order.view(-1, order.shape[-1])
@@ -75,7 +78,8 @@ def modulated_scan(
 def _fastest(tensors: tuple[Tensor, ...]) -> str:
     """Name the fastest backend for these tensors."""
     if tensors[0].is_cuda:
-        return "fused" if HAS_TRITON else "composed"
+        # The kernel of the gradient turns tiles upside down by an operation that Triton has from 3.3 on, torch 2.7's.
+        return "fused" if HAS_TRITON and not (TORCH_26 and _wants_gradient(tensors)) else "composed"
     # A graph that torch captures may be exported, or run with gradients; the composition serves both.
     loops = HAS_NUMBA and not torch.compiler.is_compiling() and _loop_takes(tensors)
     return "numba" if loops else "composed"
@@ -85,8 +89,11 @@ def _loop_takes(tensors: tuple[Tensor, ...]) -> bool:
     """Return whether the compiled loop can run: in the types, and where, the tensors are, and without a gradient."""
     dtype = tensors[0].dtype
     alike = all(item.dtype == dtype and item.device.type == "cpu" for item in tensors)
-    wants_gradient = torch.is_grad_enabled() and any(item.requires_grad for item in tensors)
-    return alike and dtype in (torch.float32, torch.float64) and not wants_gradient
+    return alike and dtype in (torch.float32, torch.float64) and not _wants_gradient(tensors)
+
+
+def _wants_gradient(tensors: tuple[Tensor, ...]) -> bool:
+    return torch.is_grad_enabled() and any(item.requires_grad for item in tensors)
 
 
 def _compose(

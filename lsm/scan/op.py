@@ -19,14 +19,21 @@ from lsm.scan.reference import scan_reference
 from lsm.scan.triton_backward import scan_gradients
 from lsm.version import install_command
 
-HAS_TRITON = importlib.util.find_spec("triton") is not None
+TORCH_26 = torch.__version__ < (2, 7)
+"""Whether this is the oldest torch, whose Triton is 3.2."""
+
+# Triton 3.2 imports setuptools without asking for it, and before Python 3.12 torch does not either.
+HAS_TRITON = all(importlib.util.find_spec(name) for name in ("triton", *(("setuptools",) if TORCH_26 else ())))
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
 
 def _scan_triton(a: Planes, b: Planes, h0: Planes | None, reverse: bool) -> Planes:
     """Run the GPU kernels; they load only here, as Triton takes its time."""
     if not HAS_TRITON:
-        raise ValueError("The scan backend 'triton' needs the package triton; install it, or choose another backend.")
+        needed = "the packages triton and setuptools" if TORCH_26 else "the package triton"
+        raise ValueError(
+            f"The scan backend 'triton' needs {needed}; install what is missing, or choose another backend."
+        )
     from lsm.scan.triton_scan import scan_triton
 
     return scan_triton(a, b, h0, reverse)

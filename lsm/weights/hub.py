@@ -80,7 +80,7 @@ def fetch(place: HubFile) -> Path:
                 place.repository,
                 place.file,
                 revision=place.revision,
-                local_files_only=constants.is_offline_mode(),
+                local_files_only=constants.HF_HUB_OFFLINE,
             )
         )
     except Exception as error:  # of the library, and of the HTTP library below it, which changes with its version
@@ -107,7 +107,7 @@ def explain(error: Exception) -> str:
     from huggingface_hub import constants, errors
 
     if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
-        if constants.is_offline_mode():
+        if constants.HF_HUB_OFFLINE:
             return "not in the cache, and HF_HUB_OFFLINE forbids to download it."
         return f"not in the cache, and the hub at {constants.ENDPOINT} cannot be reached."
     if isinstance(error, errors.EntryNotFoundError):

@@ -4,6 +4,7 @@ Run by test_triton_compiles.py in a process of its own, without the interpreter.
 """
 
 import triton
+import triton.language as tl
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -20,13 +21,14 @@ def compile_kernel(kernel, pointer):
     constants |= dict.fromkeys((name for name in LANE_STRIDES if name in kernel.arg_names), 1)
     types = dict.fromkeys(INTEGERS, "i32") | dict.fromkeys(constants, "constexpr") | {"order": "*i64"}
     signature = {name: types.get(name, pointer) for name in kernel.arg_names}
-    values = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     target = GPUTarget("cuda", 90, 32)
-    return triton.compile(ASTSource(kernel, signature, values), target=target, options={"num_warps": 4})
+    return triton.compile(ASTSource(kernel, signature, constants), target=target, options={"num_warps": 4})
 
 
 for module in (triton_kernels, triton_modulated_kernels):
     for name, kernel in vars(module).items():
+        if name == "gradients_kernel" and not hasattr(tl, "gather"):
+            continue  # Triton 3.2, for which `modulated_scan` does without
         if name.endswith("_kernel"):
             assert compile_kernel(kernel, "*fp32").asm["cubin"]
             print(name, flush=True)

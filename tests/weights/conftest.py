@@ -1,6 +1,7 @@
 """A model hub on this machine, with the paths, headers and errors of the real one, in memory."""
 
 import base64
+import functools
 import hashlib
 import json
 import threading
@@ -48,6 +49,9 @@ def handler_of(hub):
         def do_GET(self):
             path = unquote(urlparse(self.path).path)
             hub.requests.append((self.command, path))
+            asked = path.removeprefix("/api/models/").removesuffix("/revision/main")
+            if path.startswith("/api/models/") and asked in hub.repositories:  # before an upload, in huggingface-hub 0
+                return self.say({"id": asked, "xetEnabled": False})
             name, _, rest = path.strip("/").partition("/resolve/")
             revision, _, file = rest.partition("/")
             if name not in hub.repositories:
@@ -91,6 +95,13 @@ def handler_of(hub):
     return Handler
 
 
+def set_address(monkeypatch, address):
+    """Let huggingface-hub find files at an address; version 0 keeps a copy of the template where it downloads."""
+    for module in ("constants", "file_download"):
+        name = f"huggingface_hub.{module}.HUGGINGFACE_CO_URL_TEMPLATE"
+        monkeypatch.setattr(name, address + "/{repo_id}/resolve/{revision}/{filename}", raising=False)
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A running hub that huggingface-hub takes for the real one, with a cache of its own."""
@@ -102,7 +113,8 @@ def hub(tmp_path, monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    state.set_address = functools.partial(set_address, monkeypatch)
+    state.set_address(address)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # between its own attempts
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

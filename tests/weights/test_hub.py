@@ -76,13 +76,13 @@ def test_offline_uses_the_cache_and_no_network(hub, stored, monkeypatch):
     assert len(hub.requests) == asked
 
 
-def test_a_hub_that_is_gone_does_not_matter_to_what_is_cached(stored, monkeypatch):
+def test_a_hub_that_is_gone_does_not_matter_to_what_is_cached(hub, stored, monkeypatch):
     from huggingface_hub import constants
 
     load_model(PLACE)
     nowhere = "http://127.0.0.1:9"  # the port that discards
     monkeypatch.setattr(constants, "ENDPOINT", nowhere)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nowhere + "/{repo_id}/resolve/{revision}/{filename}")
+    hub.set_address(nowhere)
     assert same(load_model(PLACE), stored["main"])
     with pytest.raises(CheckpointError, match="cannot be reached"):
         load_model("hf:someone/sr-weights/other.safetensors")
