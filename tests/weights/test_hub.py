@@ -148,8 +148,10 @@ def test_a_network_goes_up_and_comes_down(hub):
 
 
 def test_a_refused_upload_is_one_line(hub, monkeypatch):
-    from huggingface_hub import constants
+    from huggingface_hub import __version__, constants
 
+    if __version__.startswith("0."):
+        pytest.skip("a session of huggingface-hub 0 keeps the switch that it was made with")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(CheckpointError, match="was not written") as caught:
         push_to_hub(small(), "me/mine", token="hf_x")
