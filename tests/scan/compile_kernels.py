@@ -27,7 +27,7 @@ def compile_kernel(kernel, pointer):
 
 for module in (triton_kernels, triton_modulated_kernels):
     for name, kernel in vars(module).items():
-        if name == "gradients_kernel" and not hasattr(tl, "gather"):
+        if kernel is triton_modulated_kernels.gradients_kernel and not hasattr(tl, "gather"):
             continue  # Triton 3.2, for which `modulated_scan` does without
         if name.endswith("_kernel"):
             assert compile_kernel(kernel, "*fp32").asm["cubin"]
