@@ -14,13 +14,14 @@ from typing import Any
 import torch
 
 from lsm.arch import Network
-from lsm.errors import CheckpointError, needs_extra
+from lsm.errors import CheckpointError, OptionError, needs_extra
 from lsm.export.halves import store_halves
 from lsm.export.network import exportable, trace
 from lsm.export.operators import DOMAIN, functions, translations
 from lsm.files import atomic_file
 from lsm.inference.memory import peak_memory
 from lsm.inference.onnx_network import ARCHITECTURE, OnnxNetwork
+from lsm.scan.op import TORCH_26
 from lsm.weights.identity import state_hash
 
 OPSET = 18
@@ -103,8 +104,13 @@ def to_onnx(model: Network, precision: str = "fp32") -> Any:
     """Turn an exportable network into an `onnx_ir.Model` of standard operators.
 
     Raises:
-        OptionError: If a package of the extra `onnx` is missing.
+        OptionError: If a package of the extra `onnx` is missing, or torch is too old.
     """
+    if TORCH_26:
+        raise OptionError(
+            f"Export to ONNX needs torch 2.7 or newer, here is {torch.__version__}, whose exporter fails on images of "
+            "any size: pip install -U torch."
+        )
     with needs_extra("onnx", "Export to ONNX needs onnx and onnxscript"):
         import onnxscript  # noqa: F401
         from onnx_ir.passes.common import InlinePass

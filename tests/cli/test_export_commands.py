@@ -9,6 +9,7 @@ from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_image, write_image
+from lsm.scan.op import TORCH_26
 from lsm.weights import read_checkpoint, save_model
 
 
@@ -31,6 +32,8 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def onnx_file(weights):
+    if TORCH_26:
+        pytest.skip("torch 2.6 cannot export to ONNX")
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     path = weights.with_suffix(".onnx")
