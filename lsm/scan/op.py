@@ -19,7 +19,7 @@ from lsm.scan.reference import scan_reference
 from lsm.scan.triton_backward import scan_gradients
 from lsm.version import install_command
 
-TORCH_26 = torch.__version__ < (2, 7)
+TORCH_26 = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7)
 """Whether this is the oldest torch, whose Triton is 3.2."""
 
 # Triton 3.2 imports setuptools without asking for it, and before Python 3.12 torch does not either.
