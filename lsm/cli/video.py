@@ -124,10 +124,12 @@ def upscale_video(
         raise OptionError(f"{output} is the input; give the result another name.")
     encoding = Encoding(codec, crf, preset, pixel_format)
     video = _open_source(source, fps, resize_to_first)
-    weights = resolve(model, scale)
+    weights, why = resolve(model, scale), ""
+    if weights.photo and video.facts.lossy:  # one choice for all frames, so that the look does not change among them
+        weights, why = resolve(weights.photo, scale), ", for compressed frames"
     upscaler = Upscaler(open_network(weights, "sr"), how)
     start = time.monotonic()
-    with _progress(describe(weights.name, upscaler)) as progress:
+    with _progress(describe(weights.name, upscaler) + why) as progress:
         report = convert(
             video, output, upscaler, encoding,
             audio=audio, overwrite=overwrite, restart=restart, segment=segment, steady=steady,

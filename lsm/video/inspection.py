@@ -134,6 +134,7 @@ def inspect(path: Path, container: InputContainer, resize_to_first: bool) -> Ins
         kept_tags(container.metadata),
         kept_tags(stream.metadata),
         reading.frames[-1].duration,
+        bool(stream.codec_context.codec.lossy),
     )
     return Inspection(facts, (first.height, first.width), orientation)
 

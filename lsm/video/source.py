@@ -83,6 +83,7 @@ class Facts:
         metadata: Title and the like of the file.
         stream_metadata: Likewise of the stream.
         last: Duration of the last frame in units of the time base, 0 if unknown.
+        lossy: Whether its codec is one that loses detail, as those of nearly all videos do.
     """
 
     width: int
@@ -100,6 +101,7 @@ class Facts:
     metadata: dict[str, str] = field(default_factory=dict)
     stream_metadata: dict[str, str] = field(default_factory=dict)
     last: int = 0
+    lossy: bool = False
 
     @property
     def frames(self) -> int:

@@ -54,6 +54,18 @@ def test_numbered_frames_to_frames_and_to_video(tmp_path, weights, capfd, caplog
     assert "f7.png: is 8×8, the first frame is 32×24" in said
 
 
+def test_the_codec_decides_between_clean_weights_and_those_for_photos(tmp_path, capfd):
+    """Frames of a codec that loses detail look like JPEGs of middle quality, see docs/video.md."""
+    given = images(2)
+    lossy = write_clip(tmp_path / "lossy.mp4", given)
+    exact = write_clip(tmp_path / "exact.mkv", given, codec="ffv1", pixel_format="bgr0")
+    for clip, chosen, options in ((lossy, "photo-x4", []), (exact, "fast-x4", []), (lossy, "fast-x4", ["-n", "fast"])):
+        code, said = run(capfd, clip, "-o", tmp_path / "out.mkv", "--codec", "ffv1", "--overwrite", *options)
+        assert code == 0, said
+        assert f", {chosen}, x4," in said and ("for compressed frames" in said) == (chosen == "photo-x4"), said
+        assert VideoFile(clip).facts.lossy == (clip == lossy)
+
+
 def _cut(path):
     """Its head is there, and says how long it would be."""
     whole = write_clip(path.with_name("whole.mkv"), images(50), options={"crf": "4", "g": "5"}, audio="aac")
