@@ -32,7 +32,6 @@ from lsm.video.times import MPEG_WRAP, Stamp, Track, presentation_times
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from av.sidedata.sidedata import SideData
 
 log = logging.getLogger(__name__)
 
@@ -218,8 +217,9 @@ def _note(reading: _Reading, frame: VideoFrame) -> None:
         reading.resized = number, frame.width, frame.height
     if frame.is_corrupt:
         reading.concealed.append(number)
-    # A mapping by its type, whose iteration gives the data.
-    reading.side_data.update(data.type.name for data in cast("Iterable[SideData]", frame.side_data))
+    # A mapping by its type, whose iteration gives the data in PyAV 18, and the types from 19 on.
+    entries = cast("Iterable[Any]", frame.side_data)
+    reading.side_data.update(getattr(entry, "type", entry).name for entry in entries)
     if not reading.transparent and any(component.is_alpha for component in frame.format.components):
         reading.transparent = bool(frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255)
     reading.frames.append(Stamp(frame.pts, frame.dts, frame.duration or 0))
