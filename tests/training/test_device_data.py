@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lsm.errors import OptionError
+from lsm.training import launch
 from lsm.training.data import ImagePairs
 from lsm.training.device_data import DeviceBatches
 
@@ -104,3 +106,26 @@ def test_places_follow_the_importance_as_samples_of_workers_do(tmp_path):
     here, there = (np.histogram(each, edges)[0] / 20000 for each in (lefts.numpy(), drawn))
     assert here[0] < 0.5 * here[-1]
     assert np.abs(here - there).max() < 0.015  # four standard errors of a share near 0.25
+
+
+def test_a_training_that_stops_and_goes_on_gives_the_weights_of_one_that_does_not(
+    tmp_path, content, option_file, monkeypatch
+):
+    content["datasets"]["train"] |= {"in_memory": "device", "patch_importance": 1.0}
+    weights = []
+    for folder, stops in (("whole", []), ("stopped", [2])):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        for end in [*stops, 4]:
+            launch.train(option_file(content), [f"train:total_iter={end}"], auto_resume=True)
+        path = tmp_path / folder / "experiments" / "small" / "models" / "net_g_4.pth"
+        weights.append(torch.load(path, weights_only=True)["params"])
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+@pytest.mark.parametrize(("where", "changes"), [("train", {"type": "JpegImages", "quality": 10}), ("val", {})])
+def test_only_a_training_of_pairs_keeps_images_on_the_device(where, changes, content, option_file):
+    section = {"dataroot_gt": content["datasets"]["train"]["dataroot_gt"]} if where == "val" else {}
+    content["datasets"].setdefault(where, section).update({"in_memory": "device", **changes})
+    with pytest.raises(OptionError, match="in_memory: device is for training by ImagePairs"):
+        launch.train(option_file(content))
