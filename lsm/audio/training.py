@@ -21,7 +21,7 @@ from lsm.audio.metrics import si_sdr
 from lsm.audio.spectrogram import save_spectrograms
 from lsm.audio.streaming import StreamingDenoiser
 from lsm.errors import CheckpointError, OptionError, first_line
-from lsm.files import atomic_file
+from lsm.files import append_line, atomic_file
 from lsm.weights.pth import load_pth
 
 VALIDATION_SIGNALS = 48
@@ -207,8 +207,7 @@ class _Run:
 
     def _log(self, numbers: dict[str, float]) -> None:
         line = {**numbers, "seconds_per_step": self.seconds, "lr": self.optimizer.param_groups[0]["lr"]}
-        with (self.options.out / "history.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self.options.out / "history.jsonl", json.dumps(line))
         print(
             "epoch {epoch:3.0f}  loss {loss:.4f}  SI-SDR {si_sdr:.2f} dB (noisy {si_sdr_noisy:.2f}, best {best:.2f})  "
             "{seconds_per_step:.3f} s/step".format(**line),

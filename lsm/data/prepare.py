@@ -26,7 +26,7 @@ from lsm.data.pairs import list_images
 from lsm.data.real_sr import CONDITIONS, make_lr
 from lsm.data.workers import map_in_order
 from lsm.errors import InputError, OptionError
-from lsm.files import atomic_file
+from lsm.files import append_line, atomic_file
 from lsm.image.io import read_rgb, write_image
 from lsm.image.resize import imresize
 
@@ -271,8 +271,7 @@ class _Journal:
     def add(self, entry: Prepared) -> None:
         """Note that an image is done."""
         self._entries[entry.name] = entry
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(entry)) + "\n")
+        append_line(self._path, json.dumps(dataclasses.asdict(entry)))
 
     def _read(self, lines: Sequence[str]) -> None:
         """Read entries; a line that was cut off when a run was killed is left out."""
