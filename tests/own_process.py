@@ -1,34 +1,35 @@
-"""A function in a process of its own, which begins with what this one has imported.
+"""A function in a process of its own, which begins with torch and what trains imported.
 
-A start of the interpreter with torch and basicsr takes seconds; what is tested here is the function.
+A start of the interpreter with torch and basicsr takes seconds; what is tested here is the function. On Linux it is
+forked from a server that has imported these and nothing else: no threads, no other test's state. A fork of the test's own
+process would hold the locks of threads that it has not got, wandb's and OpenMP's among them.
 """
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import runpy
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-_METHOD = "fork" if sys.platform == "linux" else "spawn"  # the libraries of other systems do not bear a fork
+_METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # the libraries of other systems do not bear a fork
+_IMPORTED = ["torch", "lsm.cli", "lsm.training.launch"]
 
 
 class OwnProcess:
     """A function that runs in another process, in a folder; what it writes to stdout and stderr goes to a file.
 
     Args:
-        function: At the top of its module.
+        function: At the top of its module, which the process imports.
         arguments: Its arguments.
         folder: The folder that it runs in.
-        environment: Added to this process' environment.
+        environment: Added to this process' environment, as it is now.
     """
 
     def __init__(
@@ -40,13 +41,12 @@ class OwnProcess:
     ) -> None:
         self._output = folder / f"output-{time.monotonic_ns()}.txt"
         self._output.touch()
-        call = (function, arguments, folder, dict(environment or {}), self._output)
-        self._process = multiprocessing.get_context(_METHOD).Process(target=_call, args=call)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # of Python 3.12: pytest-xdist has a thread, which waits
-            self._process.start()
+        usual = multiprocessing.get_start_method()
+        call = (function, arguments, folder, {**os.environ, **(environment or {})}, usual, self._output)
+        context = multiprocessing.get_context(_METHOD)
+        context.set_forkserver_preload(_IMPORTED)
+        self._process = context.Process(target=_call, args=call)
+        self._process.start()
         self.pid = self._process.pid
         self.kill, self.terminate, self.is_alive = self._process.kill, self._process.terminate, self._process.is_alive
 
@@ -98,14 +98,20 @@ def torchrun(processes: int, path: Path, *arguments: str) -> None:
 
 
 def _call(
-    function: Callable[..., object], arguments: tuple[Any, ...], folder: Path, environment: dict[str, str], output: Path
+    function: Callable[..., object],
+    arguments: tuple[Any, ...],
+    folder: Path,
+    environment: dict[str, str],
+    start_method: str,
+    output: Path,
 ) -> None:
-    with output.open("w", buffering=1, encoding="utf-8") as file:
-        for number in (1, 2):
-            os.dup2(file.fileno(), number)
-        sys.stdout = sys.stderr = file
-        logging.root.handlers.clear()  # pytest's, which would keep what is logged
-        os.environ.update(environment)
-        os.chdir(folder)
-        torch.set_num_threads(1)
-        function(*arguments)
+    file = output.open("w", buffering=1, encoding="utf-8")  # stays open: Python writes the traceback after this function
+    for number in (1, 2):
+        os.dup2(file.fileno(), number)
+    sys.stdout = sys.stderr = file
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    multiprocessing.set_start_method(start_method, force=True)  # of the loader's workers, say: what a user has
+    torch.set_num_threads(1)
+    function(*arguments)

@@ -8,6 +8,7 @@ generators that a dataset crops and flips with, so no generator's state has to b
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -128,7 +129,18 @@ def train_loader(dataset: Any, options: dict[str, Any], start_iter: int) -> Data
         batch_sampler=batches,
         num_workers=settings["num_worker_per_gpu"],
         pin_memory=options["num_gpu"] != 0 and settings["pin_memory"],
+        worker_init_fn=outlive_interruption,
     )
+
+
+def outlive_interruption(_worker: int) -> None:
+    """Let a worker process go on where a signal reaches all of a training's: its iteration is to be finished and saved.
+
+    Ctrl-C is the trainer's alone; a first SIGTERM is left to it, a second, as the loader sends one, ends the worker.
+    Workers that are forked take over the trainer's own handlers, others (Python 3.14, macOS, Windows) the usual ones.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))
 
 
 def iterate_batches(loader: Iterable[Any]) -> Iterator[Any]:

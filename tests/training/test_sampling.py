@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import os
 import random
+import signal
 
 import numpy as np
 import pytest
 import torch
+from own_process import OwnProcess
 
 import lsm.training.data  # noqa: F401  (registers ImagePairs)
 from lsm.errors import InputError
 from lsm.training.compat import build_dataset
-from lsm.training.sampling import IterationBatches, ReproducibleSamples, iterate_batches, iteration_seed, train_loader
+from lsm.training.sampling import (
+    IterationBatches,
+    ReproducibleSamples,
+    iterate_batches,
+    iteration_seed,
+    outlive_interruption,
+    train_loader,
+)
 
 
 class Drawing:
@@ -112,3 +122,25 @@ def test_a_image_that_vanishes_is_told_in_one_line(workers):
     with pytest.raises(InputError) as caught:
         list(iterate_batches(torch.utils.data.DataLoader(Vanishing(), num_workers=workers)))
     assert str(caught.value) == "b.png: cannot be read: No such file or directory."
+
+
+def wait_as_worker() -> None:
+    outlive_interruption(0)
+    print("ready", flush=True)
+    while True:
+        signal.pause()
+        print("alive", flush=True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pause"), reason="signals from other processes are POSIX's")
+def test_a_worker_outlives_an_interruption_and_ends_by_the_second_request(tmp_path):
+    """Also one that is not forked, which has none of the trainer's handlers."""
+    worker = OwnProcess(wait_as_worker, folder=tmp_path)
+    worker.wait_for("ready")
+    for _ in range(2):
+        os.kill(worker.pid, signal.SIGINT)
+    worker.terminate()
+    worker.wait_for("alive")
+    assert worker.is_alive()
+    worker.terminate()
+    assert worker.wait() == -signal.SIGTERM
