@@ -1,8 +1,8 @@
 """A function in a process of its own, which begins with torch and what trains imported.
 
 A start of the interpreter with torch and basicsr takes seconds; what is tested here is the function. On Linux it is
-forked from a server that has imported these and nothing else: no threads, no other test's state. A fork of the test's own
-process would hold the locks of threads that it has not got, wandb's and OpenMP's among them.
+forked from a server that has imported these and nothing else: no threads, no other test's state. A fork of the test's
+own process would hold the locks of threads that it has not got, wandb's and OpenMP's among them.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _call(
     start_method: str,
     output: Path,
 ) -> None:
-    file = output.open("w", buffering=1, encoding="utf-8")  # stays open: Python writes the traceback after this function
+    file = output.open("w", buffering=1, encoding="utf-8")  # stays open: Python writes a traceback after this
     for number in (1, 2):
         os.dup2(file.fileno(), number)
     sys.stdout = sys.stderr = file
