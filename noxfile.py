@@ -31,7 +31,6 @@ def tests(session: nox.Session, resolution: str) -> None:
     """Run the suite with all extras that tests use."""
     _install(session, resolution, "dev")
     if tuple(map(int, str(session.python).split("."))) >= (3, 13):  # where its source release cannot be built as it is
-        session.install("pip")
         session.run("lsm", "install-basicsr")
     session.run("pytest", "-q", *session.posargs)
 

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from lsm.arch import Network
-from lsm.errors import CheckpointError, OptionError, needs_extra
+from lsm.errors import CheckpointError, needs_extra
 from lsm.export.halves import store_halves
 from lsm.export.network import exportable, trace
 from lsm.export.operators import DOMAIN, functions, translations
 from lsm.files import atomic_file
 from lsm.inference.memory import peak_memory
 from lsm.inference.onnx_network import ARCHITECTURE, OnnxNetwork
-from lsm.scan.op import TORCH_26
+from lsm.scan.torch_version import require_exporter
 from lsm.weights.identity import state_hash
 
 OPSET = 18
@@ -106,11 +106,7 @@ def to_onnx(model: Network, precision: str = "fp32") -> Any:
     Raises:
         OptionError: If a package of the extra `onnx` is missing, or torch is too old.
     """
-    if TORCH_26:
-        raise OptionError(
-            f"Export to ONNX needs torch 2.7 or newer, here is {torch.__version__}, whose exporter fails on images of "
-            "any size: pip install -U torch."
-        )
+    require_exporter("Export to ONNX")
     with needs_extra("onnx", "Export to ONNX needs onnx and onnxscript"):
         import onnxscript  # noqa: F401
         from onnx_ir.passes.common import InlinePass

@@ -11,6 +11,7 @@ import torch
 from lsm.arch import Network
 from lsm.export.network import exportable, trace
 from lsm.files import atomic_file
+from lsm.scan.torch_version import require_exporter
 
 
 def export_program(model: Network, path: str | Path, about: Mapping[str, str] | None = None) -> int:
@@ -30,8 +31,9 @@ def export_program(model: Network, path: str | Path, about: Mapping[str, str] | 
         Bytes written.
 
     Raises:
-        OptionError: If the network cannot be exported.
+        OptionError: If the network cannot be exported, or torch is too old.
     """
+    require_exporter("A saved program")
     content = io.BytesIO()
     torch.export.save(trace(exportable(model)), content, extra_files=dict(about or {}))
     with atomic_file(Path(path)) as file:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lsm.errors import OptionError
 from lsm.files import atomic_file
 from lsm.mixers.base import Size, TokenMixer
+from lsm.scan.torch_version import require_exporter
 
 
 class _AtSize(nn.Module):
@@ -35,8 +36,9 @@ def export_mixer(mixer: nn.Module, dim: int, size: Size, path: Path) -> None:
         path: Where to.
 
     Raises:
-        OptionError: If the mixer needs an operator that ONNX has not, or a package is missing.
+        OptionError: If the mixer needs an operator that ONNX has not, a package is missing, or torch is too old.
     """
+    require_exporter("Export to ONNX")
     shape = None if isinstance(mixer, TokenMixer) and mixer.sequence else size
     tokens, name = torch.zeros(1, size[0] * size[1], dim), type(mixer).__name__
     training = mixer.training

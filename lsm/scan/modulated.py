@@ -15,9 +15,10 @@ from torch import Tensor
 
 from lsm.errors import unknown_name
 from lsm.scan.api import linear_scan
-from lsm.scan.op import HAS_NUMBA, HAS_TRITON, TORCH_26
+from lsm.scan.op import HAS_NUMBA, HAS_TRITON
 from lsm.scan.planes import result_dtype
 from lsm.scan.reorder import invert, permute_tokens
+from lsm.scan.torch_version import TORCH_26
 
 MODULATED_BACKENDS = ("composed", "fused", "numba")
 

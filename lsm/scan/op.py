@@ -16,11 +16,9 @@ from torch import Tensor
 from lsm.scan.blocked import scan_blocked
 from lsm.scan.planes import Planes, conj, mul, result_dtype
 from lsm.scan.reference import scan_reference
+from lsm.scan.torch_version import TORCH_26
 from lsm.scan.triton_backward import scan_gradients
 from lsm.version import install_command
-
-TORCH_26 = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7)
-"""Whether this is the oldest torch, whose Triton is 3.2."""
 
 # Triton 3.2 imports setuptools without asking for it, and before Python 3.12 torch does not either.
 HAS_TRITON = all(importlib.util.find_spec(name) for name in ("triton", *(("setuptools",) if TORCH_26 else ())))

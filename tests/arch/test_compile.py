@@ -12,7 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from lsm import create_model
 from lsm.mixers.recurrent import RecurrentMixer
-from lsm.scan.op import TORCH_26
+from lsm.scan.torch_version import TORCH_26
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,9 @@ def _results(rows, protocol="classical-sr-y"):
 def test_the_interval_agrees_with_scipy():
     differences = np.random.default_rng(1).normal(0.05, 0.2, 40)
     ours = paired_bootstrap(differences.tolist())
-    theirs = bootstrap((differences,), np.mean, n_resamples=20_000, method="percentile", rng=0).confidence_interval
+    theirs = bootstrap(
+        (differences,), np.mean, n_resamples=20_000, method="percentile", random_state=0
+    ).confidence_interval
     assert ours.mean == pytest.approx(differences.mean())
     assert ours.low == pytest.approx(theirs.low, abs=0.004)
     assert ours.high == pytest.approx(theirs.high, abs=0.004)

@@ -9,7 +9,7 @@ from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.errors import CheckpointError, OptionError
 from lsm.image.io import read_image, write_image
-from lsm.scan.op import TORCH_26
+from lsm.scan.torch_version import TORCH_26
 from lsm.weights import read_checkpoint, save_model
 
 

@@ -30,6 +30,7 @@ from lsm.arch import build_preset
 from lsm.cli import main
 from lsm.image.io import write_image
 from lsm.mixers import registry
+from lsm.scan.torch_version import TORCH_26
 from lsm.weights import load_model, save_model
 from lsm.weights.resolve import embedded_path
 
@@ -211,6 +212,8 @@ def test_the_blocks_of_a_page_run(page: Path, desk: Path, monkeypatch: pytest.Mo
 def run_page(page: Path) -> None:
     if page.stem == "video" and sys.version_info < (3, 11):
         pytest.skip("the extra `video` needs Python 3.11")
+    if page.stem == "deployment" and TORCH_26:
+        pytest.skip("torch 2.6 cannot export")
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.skipped or ("upscale-video" in block.text and sys.version_info < (3, 11)):
             continue

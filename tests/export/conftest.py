@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsm.arch import LSM, build_preset
-from lsm.scan.op import TORCH_26
+from lsm.scan.torch_version import TORCH_26
 
 SMALL = {"embed_dim": 16, "d_state": 2, "num_heads": 2, "split_size": (4, 8), "pos_dim": 3}
 

@@ -14,7 +14,7 @@ from lsm.export.web import OVERLAP, export_web
 from lsm.image.io import read_image, write_image
 from lsm.inference.tiling import spans, weights
 from lsm.inference.upscaler import Upscaler
-from lsm.scan.op import TORCH_26
+from lsm.scan.torch_version import TORCH_26
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "docs/images/astronaut-half.png"

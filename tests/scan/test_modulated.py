@@ -5,7 +5,7 @@ import torch
 
 from lsm.mixers.registry import build_mixer
 from lsm.scan import modulated_scan
-from lsm.scan.modulated import TORCH_26
+from lsm.scan.torch_version import TORCH_26
 
 triton_modulated = pytest.importorskip("lsm.scan.triton_modulated", reason="triton is not installed")
 
