@@ -126,6 +126,7 @@ def test_files_of_other_programs_are_refused(tmp_path):
         OnnxNetwork(tmp_path / "other.onnx")
 
 
+@pytest.mark.skipif(TORCH_26, reason="torch 2.6 cannot read what it exports")
 def test_a_saved_program_is_written(weights, tmp_path, capfd):
     code, _ = run(capfd, "export", "torch", weights, "-o", tmp_path / "a.pt2", "--licence", "MIT")
     assert code == 0

@@ -6,6 +6,10 @@ import torch
 from lsm import create_model
 from lsm.errors import OptionError
 from lsm.export.program import export_program
+from lsm.scan.torch_version import TORCH_26
+
+if TORCH_26:
+    pytest.skip("torch 2.6 cannot read what it exports", allow_module_level=True)
 
 
 @torch.no_grad()
