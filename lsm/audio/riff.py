@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lsm.errors import InputError
 
@@ -59,7 +59,7 @@ def read_wave(path: Path) -> Wave | None:
     """Read a WAV's chunks; None for any other file.
 
     Raises:
-        InputError: If samples that its head promises are not there.
+        InputError: If samples that its head promises, or a part of the head, are not there.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -71,10 +71,10 @@ def read_wave(path: Path) -> Wave | None:
         while len(start := file.read(8)) == 8:
             chunk = Chunk(start[:4], file.tell(), struct.unpack("<I", start[4:])[0])
             if chunk.name == b"ds64":
-                long_size = struct.unpack("<8xQ", file.read(16))[0]
+                (long_size,) = _fields(file, "<8xQ")
             elif chunk.name == b"fmt " and chunk.size >= 24:
-                form = file.read(24)
-                mask = struct.unpack("<20xI", form)[0] if form[:2] == struct.pack("<H", _EXTENSIBLE) else None
+                form, stated = _fields(file, "<H18xI")
+                mask = stated if form == _EXTENSIBLE else None
             elif chunk.name == b"data":
                 there = size - chunk.start
                 unfinished = (
@@ -90,6 +90,14 @@ def read_wave(path: Path) -> Wave | None:
     if not any(chunk.name == b"data" for chunk in chunks):
         raise InputError(f"{path} is truncated: a WAV without samples.")
     return Wave(tuple(chunks), False, mask)
+
+
+def _fields(file: BinaryIO, layout: str) -> tuple[Any, ...]:
+    """Read numbers of a chunk by their `struct` layout."""
+    content = file.read(struct.calcsize(layout))
+    if len(content) < struct.calcsize(layout):
+        raise InputError(f"{file.name} is truncated in its head.")
+    return struct.unpack(layout, content)
 
 
 class FinishedWave:

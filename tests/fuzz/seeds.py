@@ -13,7 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `fuzz` and `stress`, however this file is started
 
 ROOT = Path(__file__).resolve().parents[2]
-SOUNDS = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"))
+SOUNDS = (
+    *(("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("AIFF", "PCM_16")),
+    *(("FLAC", "PCM_16"), ("OGG", "VORBIS")),
+)
 """Formats and sample formats that are written by any libsndfile."""
 
 
@@ -26,9 +29,14 @@ def write_seeds(target: str, folder: Path) -> int:
 
     Returns:
         The number of seeds.
+
+    Raises:
+        FileNotFoundError: If the checkout lacks the files that they are made of.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {"image": images, "checkpoint": checkpoints, "options": options, "audio": sounds}[target]()
+    if not files:
+        raise FileNotFoundError(f"There is nothing to begin with for {target}; fuzz from a whole checkout.")
     files += [path.read_bytes() for path in crashers(target)]
     for data in files:
         (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
