@@ -106,7 +106,9 @@ def explain(error: Exception) -> str:
     """Return in one line why the hub did not give a file, or did not take one."""
     from huggingface_hub import constants, errors
 
-    if isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
+    # huggingface-hub 1.16 closes its client when a connection fails, and then asks that client again.
+    closed = isinstance(error, RuntimeError) and "client has been closed" in str(error)
+    if closed or isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
         if constants.HF_HUB_OFFLINE:
             return "not in the cache, and HF_HUB_OFFLINE forbids to download it."
         return f"not in the cache, and the hub at {constants.ENDPOINT} cannot be reached."
