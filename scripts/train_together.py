@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ import yaml
 from lsm.cli import user_errors
 from lsm.errors import InputError
 from lsm.training import packed_state
+from lsm.training.subprocesses import start_training
 
 
 def train_together(
@@ -36,7 +36,7 @@ def train_together(
         raise InputError(f"Two of the files have one name: {', '.join(sorted(names))}.")
     folder = Path("experiments")
     folder.mkdir(exist_ok=True)
-    running = {name: _start(path, folder / f"{name}.log") for name, path in zip(names, options, strict=True)}
+    running = {name: start_training(path, folder / f"{name}.log") for name, path in zip(names, options, strict=True)}
     _wait(running, time.monotonic() + 60 * minutes)
     for name, process in running.items():
         print(f"{name}: {_last_line(folder / f'{name}.log')}")
@@ -45,13 +45,6 @@ def train_together(
     failed = [str(folder / f"{name}.log") for name, process in running.items() if process.returncode]
     if failed:
         raise InputError(f"{len(failed)} trainings failed: see {', '.join(failed)}.")
-
-
-def _start(options: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start `lsm train --auto_resume` in a process of its own."""
-    command = [sys.executable, "-m", "lsm", "train", "-opt", str(options), "--auto_resume"]
-    with log.open("ab") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output)
 
 
 def _wait(running: dict[str, subprocess.Popen[bytes]], deadline: float) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +16,7 @@ from lsm.ablation.plan import Run
 from lsm.errors import InputError
 from lsm.files import write_text
 from lsm.training.curves import FILE, read_curves
+from lsm.training.subprocesses import start_training
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +60,7 @@ def _train(run: Run, folder: Path, threads: int) -> bool:
     log.info("Training %s for %s.", run.name, run.length)
     option_file = folder / f"{run.name}.yml"
     write_text(option_file, yaml.safe_dump(run.options, sort_keys=False))
-    command = [sys.executable, "-c", "from lsm.cli import main; main()", "train", "-opt", str(option_file)]
-    with (folder / f"{run.name}.log").open("ab") as output:
-        environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
-        done = subprocess.run([*command, "--auto_resume"], stdout=output, stderr=output, env=environment, check=False)
-    return done.returncode == 0 and run.weights.is_file()
+    return start_training(option_file, folder / f"{run.name}.log", threads).wait() == 0 and run.weights.is_file()
 
 
 def read_curve(run: Run) -> Curve:

@@ -1,4 +1,3 @@
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +5,7 @@ import pytest
 import yaml
 from own_process import OwnProcess, run_in_process, run_script
 
+from lsm.ablation import runs
 from lsm.ablation.plan import Run, list_runs, read_plan
 from lsm.ablation.runs import read_curve, train_all
 from lsm.cli import main
@@ -37,17 +37,23 @@ def test_a_curve_counts_what_a_resumed_run_repeated_once(tmp_path, monkeypatch):
     assert read_curve(run) == ({3: 0.5, 6: 0.25, 9: 0.125}, 0.4)  # the median of 0.2, 0.4 and 0.9 s
 
 
-def run_forked(command, *, stdout, env, **options):
-    """`subprocess.run` for `python -c CODE ARGUMENTS` of ours, without a start of the interpreter."""
-    process = OwnProcess(main, command[3:], folder=Path.cwd(), environment=env)
-    code = process.wait()
-    stdout.write(process.output.encode())
-    return subprocess.CompletedProcess(command, code)
+class StartedTraining:
+    """`start_training` without a start of the interpreter."""
+
+    def __init__(self, option_file, log, threads):
+        self.log, environment = log, {"OMP_NUM_THREADS": str(threads)}
+        command = ["train", "-opt", str(option_file), "--auto_resume"]
+        self.process = OwnProcess(main, command, folder=Path.cwd(), environment=environment)
+
+    def wait(self):
+        code = self.process.wait()
+        self.log.write_text(self.process.output)
+        return code
 
 
 def test_a_failing_training_is_named_and_finished_ones_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subprocess, "run", run_forked)
+    monkeypatch.setattr(runs, "start_training", StartedTraining)
     good = Run("a", 0, "good", {"train": {"total_iter": 9}})
     good.weights.parent.mkdir(parents=True)
     good.weights.write_bytes(b"as it is")
