@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.harness import INSTRUMENTED
+import lsm
+from fuzz.harness import COMPILED, INSTRUMENTED
 from fuzz.seeds import crashers, images, options, sounds
 from fuzz.targets import TARGETS, BrokenPromise, image
 from lsm.errors import InputError
@@ -23,6 +24,9 @@ def test_what_once_broke_a_promise_does_so_no_more(target: str, path: Path) -> N
 def test_every_target_has_a_folder_of_crashers_and_modules_that_guide_it() -> None:
     folder = Path(__file__).parent / "crashers"
     assert set(TARGETS) == set(INSTRUMENTED) >= {path.name for path in folder.iterdir() if path.is_dir()}
+    scans = Path(lsm.__file__).parent / "scan"
+    compiled = {f"lsm.scan.{path.stem}" for path in scans.glob("*.py") if "import numba\n" in path.read_text()}
+    assert compiled == set(COMPILED)
 
 
 @pytest.mark.parametrize("seeds", [images, options], ids=lambda seeds: seeds.__name__)
