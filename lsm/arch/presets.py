@@ -39,13 +39,13 @@ VARIANTS = (*PRESETS, *CONVOLUTIONAL)
 
 
 def preset_config(
-    variant: str, scale: int = 4, recurrence: Recurrence = "paper", **overrides: Any
+    variant: str, scale: int = 4, /, recurrence: Recurrence = "paper", **overrides: Any
 ) -> LSMConfig | ConvolutionalConfig:
     """Return the configuration of a preset.
 
     Args:
         variant: One of `PRESETS`.
-        scale: r.
+        scale: r; like `variant` by its place, since whatever a config calls `scale` is an override, and unknown.
         recurrence: "paper", "official" or "gated"; or a mapping of the fields of `RecurrenceConfig`, e.g.
             `{"mode": "gated", "scan_order": "hilbert"}`.
         **overrides: Any other field of `LSMConfig`.
