@@ -1,7 +1,7 @@
 """Measure the colour denoiser beside OpenCV's non-local means, tune the latter, and measure the weights for JPEG.
 
     python benchmarks/restore.py denoise --data datasets/SR --report results/restoration
-    python benchmarks/restore.py jpeg --data datasets/SR --model my-jpeg.safetensors
+    python benchmarks/restore.py jpeg --data datasets/SR
     python benchmarks/restore.py tune --data datasets/BSDS400/HR
 
 The protocols are written down in `lsm.metrics.protocols.RESTORATION_PROTOCOLS`. All scores of all images, with what
@@ -97,15 +97,15 @@ def denoise(
 @app.command()
 def jpeg(
     data: Annotated[Path, typer.Option(help="Folder of the test sets.")],
-    model: Annotated[Path, typer.Option(help="A file of weights.")],
+    model: Annotated[str, typer.Option(help="Embedded weights, or a file.")] = "fast-jpeg",
     sets: Annotated[str, typer.Option(help="Names of sets, by commas.")] = "B100",
-    qualities: Annotated[str, typer.Option(help="Of the JPEGs, by commas.")] = "10,20,30,40,75",
+    qualities: Annotated[str, typer.Option(help="Of the JPEGs, by commas.")] = "10,20,40",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Print PSNR / SSIM / PSNR-B of the JPEG and of the result, by `jpeg-grey` and `jpeg-colour-y`, as Markdown."""
     torch.set_num_threads(threads)
     upscaler = Upscaler(open_network(model, "jpeg"), tile=0, device="cpu")
-    print(f"| set | quality | grey: JPEG | {model.stem} | colour, Y: JPEG | {model.stem} |\n|{'---|' * 6}")
+    print(f"| set | quality | grey: JPEG | {Path(model).stem} | colour, Y: JPEG | {Path(model).stem} |\n|{'---|' * 6}")
     for name in sets.split(","):
         files = [pair.hr for pair in find_set(data, name, 2).pairs]
         for quality in numbers(qualities):

@@ -17,7 +17,7 @@ Model = Annotated[
     typer.Option(
         *options.MODEL_NAMES,
         help="Embedded weights (see `lsm models`), or a .safetensors, .pth or .onnx file of a network for the task.",
-        show_default="tiny-denoise; none for jpeg",
+        show_default="tiny-denoise, fast-jpeg",
     ),
 ]  # fmt: skip
 DropAlpha = Annotated[bool, typer.Option("--drop-alpha", "--drop_alpha", help="Leave transparency out, not as it is.")]

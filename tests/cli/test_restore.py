@@ -82,6 +82,15 @@ def test_an_untrained_network_changes_nothing_down_to_one_pixel(
         np.testing.assert_array_equal(read_image(folder / "out" / path.name).pixels, read_image(path).pixels)
 
 
+def test_what_comes_with_the_package_is_the_default(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(pixels(24, 24, 3)).save(folder / "a.jpg", quality=30)
+    for task, name in (("jpeg", "fast-jpeg"), ("denoise", "tiny-denoise")):
+        code, said = run(capfd, "a.jpg", "-o", f"{task}.png", "--task", task)
+        assert code == 0 and name in said
+        before, after = (read_image(folder / file).pixels for file in ("a.jpg", f"{task}.png"))
+        assert before.shape == after.shape and (before != after).any()
+
+
 def test_a_broken_file_does_not_stop_a_folder(folder: Path, weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "in").mkdir()
     write_image(folder / "in" / "a.png", pixels(8, 8, 3))
@@ -110,7 +119,6 @@ def test_tiles_are_multiples_of_windows_of_squares(
         (["a.png"], "--task"),
         (["--task", "denoise"], "Which images"),
         (["a.png", "--task", "denoize"], "Did you mean 'denoise'"),
-        (["a.png", "--task", "jpeg"], "options/train/fast_jpeg.yml"),
         (["a.png", "--task", "jpeg", "-n", "{weights}"], "is a network for the task denoise, not jpeg"),
         (["a.png", "--task", "denoise", "-n", "tiny-x2"], "`lsm upscale`"),
         (["a.png", "--task", "denoise", "-n", "none.pth"], "none.pth"),

@@ -149,7 +149,6 @@ def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save({"params": load_model("tiny-x4").state_dict()}, folder / "net_g_latest.pth")
     small = {"embed_dim": 16, "depths": (1,), "placement": "mixer", "d_state": 2}  # an export takes long
     save_model(build_preset("tiny", 4, **small), folder / "small-x4.safetensors")
-    save_model(build_preset("tiny", 1, task="jpeg", **small), folder / "my-jpeg.safetensors")
     sounds(folder, rng)
     films(folder, rng)
     return folder

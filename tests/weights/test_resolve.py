@@ -72,6 +72,12 @@ def test_the_folders_files_are_the_list(folder):
     assert resolve("photo-x4").fetch() == folder / "photo-x4.safetensors"
 
 
+def test_a_task_without_weights_says_how_to_train_some(folder):
+    (folder / "jpeg.safetensors").unlink()
+    with pytest.raises(OptionError, match=r"No weights for the task jpeg .* options/train/fast_jpeg\.yml"):
+        resolve(None, task="jpeg")
+
+
 @pytest.mark.parametrize(
     ("name", "scale", "texts"),
     [
