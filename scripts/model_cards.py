@@ -174,7 +174,8 @@ def _numbers(weights: Weights, measured: Mapping[str, Any] | None) -> str:
 def _table(name: str, measured: Mapping[str, Any]) -> str:
     """Lay out the numbers, with those of what they are compared with, if any, above them."""
     columns = list(measured["results"])
-    rows = [(key, measured[key]) for key in ("bicubic", "noisy", "JPEG") if key in measured] + [(name, measured["results"])]
+    rows = [(key, measured[key]) for key in ("bicubic", "noisy", "JPEG") if key in measured]
+    rows.append((name, measured["results"]))
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     return "\n".join(lines + [f"| {key} | {' | '.join(row[column] for column in columns)} |" for key, row in rows])
 
