@@ -17,14 +17,19 @@ MOST_CHARACTERS, MOST_VALUES = 100_000, 20_000
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without code, with `2e-4` as a number (PyYAML wants `2.0e-4`) and repeated keys refused."""
+    """YAML without code, with `2e-4` as a number (PyYAML wants `2.0e-4`) and only words for keys, each once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         key, count = keys.most_common(1)[0] if keys else ("", 0)
         if count > 1:
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+        content = super().construct_mapping(node, deep)
+        for each in content:
+            if not isinstance(each, str):
+                words = f"key {each!r} is not a word; in quotes it would be one"
+                raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+        return content
 
 
 _Loader.add_implicit_resolver(

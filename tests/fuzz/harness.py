@@ -9,8 +9,11 @@ promise is written to the corpus' folder as crash-…, and belongs into tests/fu
 from __future__ import annotations
 
 import argparse
+import functools
+import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `fuzz` and `stress`, however this file is started
@@ -56,8 +59,17 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
         for path in sorted(Path(arguments[-1]).iterdir())[:50]:  # loads all that the target imports, in no one's time
             TARGETS[name](path.read_bytes())
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[name])
+    atheris.Setup([sys.argv[0], *arguments], functools.partial(_recorded, TARGETS[name], Path(arguments[-1])))
     atheris.Fuzz()
+
+
+def _recorded(target: Callable[[bytes], None], folder: Path, data: bytes) -> None:
+    """Run a target, and keep what breaks a promise: libFuzzer may be ended by its own alarm before it does."""
+    try:
+        target(data)
+    except Exception:
+        (folder / f"crash-{hashlib.sha1(data, usedforsecurity=False).hexdigest()}").write_bytes(data)
+        raise
 
 
 if __name__ == "__main__":
