@@ -45,8 +45,8 @@ def files_in_place(tmp_path, monkeypatch):
 
 def test_every_preset_scale_and_stage_has_its_files():
     presets = {f"{variant}_x{scale}" for variant in ("light", "s", "base") for scale in (2, 3, 4)}
-    tiny = {f"tiny_{each}" for each in ("x2", "x3", "x4", "denoise", "denoise25", "jpeg")}
-    assert {path.stem for path in TESTING} == presets | tiny | {"fast_x4"}
+    tiny = {f"tiny_{each}" for each in ("x2", "x3", "x4", "denoise", "denoise25")}
+    assert {path.stem for path in TESTING} == presets | tiny | {"fast_x4", "fast_jpeg"}
     stages = {f"{name}_{stage}" for name in presets for stage in ("scratch", "finetune")}
     official = {f"{name}_official" for name in stages if name.endswith("finetune") or "x2_scratch" in name}
     further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
