@@ -57,11 +57,8 @@ def parse_yaml(text: str, source: str) -> Any:
         return loader.construct_document(node)
     except RecursionError as error:
         raise OptionError(f"{source}: nested too deeply, or within itself.") from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-        OverflowError,
-    ) as error:  # of dates, numbers and characters that cannot be
+    # The others come of dates, numbers and characters that cannot be.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise OptionError(f"{source}: not valid YAML: {one_line(error, 500)}") from error
     finally:
         if loader is not None:
