@@ -12,7 +12,7 @@ from PIL import Image
 
 from lsm.errors import InputError
 from lsm.image import jpeg, png, webp
-from lsm.image.exif import exif_dpi, exif_of, kept_exif, orientation
+from lsm.image.exif import exif_dpi, exif_of, kept_exif, orientation, sensible_dpi
 from lsm.image.formats import kind_of
 from lsm.image.limits import check_icon, check_scans, check_size
 from lsm.image.metadata import Metadata, fitting_profile
@@ -168,10 +168,10 @@ def _metadata(data: bytes, kind: str, image: Image.Image, source: Image.Exif, pr
 def _dpi(kind: str, image: Image.Image, source: Image.Exif) -> tuple[float, float] | None:
     """Return the resolution that the file's own field states, else that of its EXIF block."""
     stated = image.info.get("dpi")
-    if kind in ("JPEG", "PNG", "BMP") and isinstance(stated, tuple) and all(value > 0 for value in stated):
-        unitless = kind == "JPEG" and image.info.get("jfif_unit") == 0
-        return exif_dpi(source) if unitless else (float(stated[0]), float(stated[1]))
-    return exif_dpi(source)
+    unitless = kind == "JPEG" and image.info.get("jfif_unit") == 0
+    if kind not in ("JPEG", "PNG", "BMP") or not isinstance(stated, tuple) or unitless:
+        return exif_dpi(source)
+    return sensible_dpi(float(stated[0]), float(stated[1])) or exif_dpi(source)
 
 
 def _stated_bits(data: bytes, kind: str) -> int:

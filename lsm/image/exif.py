@@ -14,6 +14,8 @@ DESCRIPTION = 0x010E
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 RESOLUTION = (0x011A, 0x011B, 0x0128)  # across, down, unit
 _INCH, _CENTIMETRE = 2, 3
+_MOST_DPI = 1e6
+"""Pixels an inch; what states more (a pixel of 25 nm) is damaged, and not every format has a place for it."""
 KEPT_TAGS = (
     *(PROCESSING_SOFTWARE, 0x010D, DESCRIPTION, 0x010F, 0x0110, 0x011D, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298),
     *(0x4746, 0x4749),  # Windows' rating, in stars and in percent
@@ -71,10 +73,15 @@ def exif_dpi(source: Image.Exif) -> tuple[float, float] | None:
     """Return the resolution across and down in pixels an inch; none where there is none or it has no unit."""
     with contextlib.suppress(Exception):
         across, down, unit = (source.get(tag) for tag in RESOLUTION)
-        if across and down and unit in (_INCH, _CENTIMETRE):
+        if unit in (_INCH, _CENTIMETRE):
             factor = 2.54 if unit == _CENTIMETRE else 1.0
-            return float(across) * factor, float(down) * factor
+            return sensible_dpi(float(across) * factor, float(down) * factor)
     return None
+
+
+def sensible_dpi(across: float, down: float) -> tuple[float, float] | None:
+    """Return a resolution in pixels an inch if it can be one, which damaged files' negative, endless or NaN cannot."""
+    return (across, down) if 0 < across <= _MOST_DPI and 0 < down <= _MOST_DPI else None
 
 
 def orientation(source: Image.Exif) -> int:

@@ -124,6 +124,20 @@ def test_resolution_of_16_bits_of_alpha_and_in_centimetres(tmp_path: Path) -> No
             assert tuple(map(round, image.info["dpi"])) == (254, 127)
 
 
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp", "bmp"])
+@pytest.mark.parametrize("value", [(0, 0), (-72, 1), (2**31 - 1, 1)], ids=["nan", "negative", "huge"])
+def test_a_damaged_resolution_is_none(tmp_path: Path, value: tuple[int, int], extension: str) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.tif", dpi=(300, 300))
+    data = (tmp_path / "a.tif").read_bytes()
+    stated = struct.pack("<II", 300, 1)
+    assert data.count(stated) == 2
+    signed = data.replace(struct.pack("<HHI", 0x011A, 5, 1), struct.pack("<HHI", 0x011A, 10, 1))  # SRATIONAL
+    (tmp_path / "a.tif").write_bytes(signed.replace(stated, struct.pack("<ii", *value)))
+    assert read_image(tmp_path / "a.tif").metadata.dpi is None
+    with Image.open(copied(tmp_path / "a.tif", extension)[0]) as image:
+        assert np.array_equal(np.asarray(image), PIXELS) or extension in ("jpg", "webp")
+
+
 def test_a_file_without_a_resolution_gets_none(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg")
     assert read_image(tmp_path / "a.jpg").metadata.dpi is None
