@@ -73,7 +73,7 @@ def exif_dpi(source: Image.Exif) -> tuple[float, float] | None:
     """Return the resolution across and down in pixels an inch; none where there is none or it has no unit."""
     with contextlib.suppress(Exception):
         across, down, unit = (source.get(tag) for tag in RESOLUTION)
-        if unit in (_INCH, _CENTIMETRE):
+        if across is not None and down is not None and unit in (_INCH, _CENTIMETRE):
             factor = 2.54 if unit == _CENTIMETRE else 1.0
             return sensible_dpi(float(across) * factor, float(down) * factor)
     return None
