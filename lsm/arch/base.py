@@ -81,11 +81,15 @@ class Network(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Upscale images (B, 3, H, W) with values in [0, 1]; the result (B, 3, rH, rW) is not clamped."""
-        normalised = (image - self.mean) * self.config.img_range
-        output = self.upsampler(self.forward_features(self.unshuffle(normalised))) / self.config.img_range
+        normalised = image - self.mean
+        if self.config.img_range != 1:
+            normalised = normalised * self.config.img_range
+        output = self.upsampler(self.forward_features(self.unshuffle(normalised)))
+        if self.config.img_range != 1:
+            output = output / self.config.img_range
         if self.config.upscale == 1:
             return image + self.unshuffle.crop(output, (image.shape[2], image.shape[3]))
-        return output + self.mean
+        return output.add_(self.mean)
 
     def reset_buffers(self) -> Network:
         """Fill the buffers that no file holds, e.g. after `to_empty`; return the network itself."""

@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Transform features (B, C, H, W) into (B, C, H, W)."""
         hidden = F.leaky_relu_(self.conv1(image), NEGATIVE_SLOPE)
-        return image + self.conv2(hidden)
+        return self.conv2(hidden).add_(image)
 
 
 class ContextBlock(nn.Module):
@@ -79,7 +79,7 @@ class ContextBlock(nn.Module):
         size = (coarse.shape[2], coarse.shape[3])
         context = to_image(self.block(to_tokens(coarse), size), size)
         up = self.up(context)
-        return image + (F.pad(up, (0, -right, 0, -below)) if pads else up)
+        return (F.pad(up, (0, -right, 0, -below)) if pads else up).add_(image)
 
 
 class ConvolutionalLSM(Network):
@@ -125,7 +125,7 @@ class ConvolutionalLSM(Network):
                 features = checkpoint(block, features, use_reentrant=False)
             else:
                 features = block(features)
-        return self.conv(features) + shallow
+        return self.conv(features).add_(shallow)
 
 
 def _build_body(config: ConvolutionalConfig) -> list[nn.Module]:

@@ -15,6 +15,24 @@ def _shuffle_stages(width: int, scale: int) -> list[nn.Module]:
     return stages
 
 
+class PixelShuffle(nn.PixelShuffle):
+    """Rearrange (B, C·r², H, W) as (B, C, rH, rW), for the few channels of an image.
+
+    The same numbers as torch's, which writes them four times as slowly on a CPU while C is 3; at 64 channels in
+    channels-last memory torch's own is the faster one.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Rearrange channels as pixels; the result is contiguous."""
+        factor = self.upscale_factor
+        if factor == 1 or torch.compiler.is_compiling():  # graphs have an operator for it
+            return image if factor == 1 else super().forward(image)
+        batch, width, rows, columns = image.shape
+        channels = width // factor**2
+        split = image.view(batch, channels, factor, factor, rows, columns)
+        return split.permute(0, 1, 4, 2, 5, 3).reshape(batch, channels, rows * factor, columns * factor)
+
+
 class PixelShuffleDirect(nn.Sequential):
     """3×3 convolution C → 3r², PixelShuffle(r).
 
@@ -25,7 +43,7 @@ class PixelShuffleDirect(nn.Sequential):
     """
 
     def __init__(self, dim: int, channels: int, scale: int) -> None:
-        super().__init__(nn.Conv2d(dim, channels * scale**2, 3, padding=1), nn.PixelShuffle(scale))
+        super().__init__(nn.Conv2d(dim, channels * scale**2, 3, padding=1), PixelShuffle(scale))
 
     def init_bilinear(self, scale: int) -> None:
         """Initialise to bilinear upscaling of the first channels, which hold the image; damp the others."""
