@@ -61,6 +61,18 @@ def run_training(options: dict[str, Any], state: dict[str, Any] | None) -> None:
     if budget.ended(done):
         model.save(epoch=-1, current_iter=-1)
         get_root_logger().info("Training done: %d iterations.", done)
+        _warn_of_the_start(options["train"]["ema_decay"], done)
+
+
+def _warn_of_the_start(ema_decay: float, iterations: int) -> None:
+    """Say so where a training was too short for its average of weights to forget where it began."""
+    share = ema_decay**iterations
+    if ema_decay and share > 0.01:
+        get_root_logger().warning(
+            "The averaged weights (params_ema) are still those of the start by %.0f %%: %d iterations are few for "
+            "ema_decay %g. Train longer, lower ema_decay, or use params.",
+            *(100 * share, iterations, ema_decay),
+        )
 
 
 def _batches(dataset: Any, options: dict[str, Any], start: int, device: torch.device) -> DataLoader | DeviceBatches:

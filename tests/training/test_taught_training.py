@@ -132,6 +132,14 @@ def test_a_budget_of_hours_ends_a_training_and_its_cosine(taught, option_file):
     assert torch.load(state)["spent"] >= 0.5
 
 
+@pytest.mark.parametrize(("ema_decay", "told"), [(0.999, "by 99 %: 6 iterations"), (0.4, None), (0, None)])
+def test_an_average_that_is_mostly_the_start_is_said(taught, option_file, ema_decay, told):
+    content, _ = taught
+    content["train"] |= {"total_iter": 6, "ema_decay": ema_decay}
+    launch.train(option_file(content))
+    assert (told in log_of("small")) if told else ("are still those of the start" not in log_of("small"))
+
+
 @pytest.mark.parametrize(
     ("train", "message"),
     [
