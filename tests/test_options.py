@@ -51,8 +51,9 @@ def test_every_preset_scale_and_stage_has_its_files():
     official = {f"{name}_official" for name in stages if name.endswith("finetune") or "x2_scratch" in name}
     further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
     fast = {f"fast_{each}" for each in ("x2", "x3", "x4", "denoise", "jpeg")} | {"photo_x2", "photo_x4"}
+    nano = {f"nano_x{scale}" for scale in (2, 3, 4)}
     gpu = {f"{each}_gpu" for each in ("fast_x2", "fast_x3", "fast_x4", "photo_x2", "photo_x4")}
-    assert {path.stem for path in TRAINING} == stages | official | tiny | further | fast | gpu
+    assert {path.stem for path in TRAINING} == stages | official | tiny | further | fast | nano | gpu
 
 
 @pytest.mark.parametrize("path", [*TRAINING, *TESTING], ids=lambda path: f"{path.parent.name}/{path.stem}")

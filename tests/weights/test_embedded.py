@@ -27,13 +27,16 @@ def test_files_are_small_and_say_where_they_come_from(name):
     assert int(header["iterations"]) > 0
     assert header["licence"] == "Apache-2.0"
     config = load_model(name).config
-    assert name in {f"{variant}-{config.purpose.replace('×', 'x')}" for variant in ("fast", "photo", "tiny")}
+    assert name in {f"{variant}-{config.purpose.replace('×', 'x')}" for variant in ("fast", "nano", "photo", "tiny")}
     assert config.recurrence.mode == "paper"
 
 
 @pytest.mark.parametrize(
     ("name", "gain"),
-    [("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5), ("fast-x2", 3.0), ("fast-x3", 2.5), ("fast-x4", 2.5)],
+    [
+        *(("tiny-x2", 3.0), ("tiny-x3", 2.4), ("tiny-x4", 2.5), ("fast-x2", 3.0), ("fast-x3", 2.5), ("fast-x4", 2.5)),
+        *(("nano-x2", 3.0), ("nano-x3", 2.4), ("nano-x4", 2.4)),
+    ],
 )
 def test_they_beat_bicubic_on_every_image_of_set5(shared, name, gain):
     model = load_model(name)
