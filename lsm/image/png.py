@@ -118,6 +118,18 @@ def scale_transparency(data: bytes, image: Image.Image) -> None:
         image.info["transparency"] = (transparent & most) * 255 // most
 
 
+def _refuse_long_chunks(data: bytes) -> None:
+    """Refuse a chunk that is longer than the file: OpenCV makes room for what it states, gigabytes, before it reads."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if length > len(data) - place - 8:
+            raise ValueError(f"the chunk {kind.decode('ascii', 'replace')!r} is cut off")
+        if kind == b"IEND":
+            return
+        place += 12 + length
+
+
 def decode_16_bits(data: bytes, image: Image.Image) -> np.ndarray:
     """Decode a 16-bit PNG, which Pillow has found whole, to (H, W, C) uint16."""
     transparent = image.info.get("transparency")
@@ -126,6 +138,7 @@ def decode_16_bits(data: bytes, image: Image.Image) -> np.ndarray:
     else:
         import cv2
 
+        _refuse_long_chunks(data)
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None or decoded.dtype != np.uint16:
             raise ValueError("not a readable 16-bit PNG")

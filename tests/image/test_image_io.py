@@ -241,6 +241,19 @@ def test_cut_files_are_refused_in_one_line(tmp_path: Path, extension: str, part:
     assert "\n" not in str(error.value)
 
 
+def test_a_16_bit_png_whose_chunk_states_gigabytes_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV makes room for what a chunk states before it reads; Pillow takes these pixels for whole."""
+    data = bytearray(png(noise(3, np.uint16), 2))
+    place = data.index(b"IDAT") - 4
+    data[place : place + 4] = struct.pack(">I", 0x7FFFFFFF)
+    (tmp_path / "a.png").write_bytes(data)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("OpenCV has been asked"))
+    with pytest.raises(InputError, match="the chunk 'IDAT' is cut off"):
+        read_image(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("extension", ["png", "tif"])
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.9])
 def test_cut_16_bit_files_are_refused(tmp_path: Path, extension: str, part: float) -> None:
