@@ -93,12 +93,20 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def browser():
-    """A Chromium that the system has."""
+    """A Chromium that the system has; its pages wait two minutes, since a busy machine starts a server slowly."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) is not installed")
     path = find_browser()
     if path is None:
         pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
     with playwright.sync_playwright() as driver:
         instance = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        open_page = instance.new_page
+
+        def patient_page(**options):
+            page = open_page(**options)
+            page.set_default_timeout(120_000)
+            return page
+
+        instance.new_page = patient_page
         yield instance
         instance.close()
