@@ -1,4 +1,4 @@
-"""`fast` whose residual convolutions are sums of branches in training, and single convolutions after it.
+"""`nano` whose residual convolutions are sums of branches in training, and single convolutions after it.
 
 W = W₃ₓ₃ + pad(W₁ₓ₁) + W'₃ₓ₃ · W''₁ₓ₁, the branches of RepVGG (Ding et al. 2021, arXiv 2101.03697) and ECBSR (Zhang et
 al. 2021, ACM MM). The branches are linear, so they are added up as weights at each step, which costs a few products of
@@ -82,4 +82,4 @@ def merge(source: Path, target: Path, **options: Any) -> None:
 
 
 if __name__ == "__main__":
-    merge(Path(sys.argv[1]), Path(sys.argv[2]))
+    merge(Path(sys.argv[1]), Path(sys.argv[2]), variant="nano")
