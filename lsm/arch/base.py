@@ -89,7 +89,7 @@ class Network(nn.Module):
             output = output / self.config.img_range
         if self.config.upscale == 1:
             return image + self.unshuffle.crop(output, (image.shape[2], image.shape[3]))
-        return output.add_(self.mean)
+        return output + self.mean  # not in place: under autocast the features are of lower precision than the image
 
     def reset_buffers(self) -> Network:
         """Fill the buffers that no file holds, e.g. after `to_empty`; return the network itself."""

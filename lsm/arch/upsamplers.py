@@ -25,8 +25,10 @@ class PixelShuffle(nn.PixelShuffle):
     def forward(self, image: Tensor) -> Tensor:
         """Rearrange channels as pixels; the result is contiguous."""
         factor = self.upscale_factor
-        if factor == 1 or torch.compiler.is_compiling():  # graphs have an operator for it
-            return image if factor == 1 else super().forward(image)
+        if factor == 1:
+            return image
+        if torch.compiler.is_compiling():  # graphs have an operator for it
+            return super().forward(image)
         batch, width, rows, columns = image.shape
         channels = width // factor**2
         split = image.view(batch, channels, factor, factor, rows, columns)

@@ -151,3 +151,10 @@ def test_its_cost_counts_the_scan():
 def test_wrong_configurations_are_named(options, message):
     with pytest.raises(OptionError, match=message):
         ConvolutionalConfig.from_dict(options)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_under_autocast_the_image_keeps_its_precision(scale):
+    network = create_model("fast", scale, **({"task": "denoise"} if scale == 1 else {}), **SMALL).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert network(torch.rand(1, 3, 8, 8)).dtype == torch.float32
