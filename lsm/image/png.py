@@ -25,16 +25,24 @@ Chunk = tuple[bytes, bytes]
 """A kind and a content."""
 
 
+def _heads(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, place and length of the contents of a PNG's chunks, up to its end; the last may be cut off."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        yield kind, place + 8, length
+        if kind == b"IEND":
+            return
+        place += 12 + length
+
+
 def chunks(data: bytes) -> Iterator[Chunk]:
     """Yield a PNG's chunks but those of pixels, up to its end or to the first that is cut off."""
-    place = 8
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if kind == b"IEND" or place + 12 + length > len(data):
+    for kind, place, length in _heads(data):
+        if kind == b"IEND" or place + length + 4 > len(data):
             return
         if kind != b"IDAT":
-            yield kind, data[place + 8 : place + 8 + length]
-        place += 12 + length
+            yield kind, data[place : place + length]
 
 
 def texts_and_colour(data: bytes) -> tuple[tuple[Chunk, ...], tuple[Chunk, ...]]:
@@ -120,14 +128,9 @@ def scale_transparency(data: bytes, image: Image.Image) -> None:
 
 def _refuse_long_chunks(data: bytes) -> None:
     """Refuse a chunk that is longer than the file: OpenCV makes room for what it states, gigabytes, before it reads."""
-    place = 8
-    while place + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if length > len(data) - place - 8:
+    for kind, place, length in _heads(data):
+        if place + length > len(data):
             raise ValueError(f"the chunk {kind.decode('ascii', 'replace')!r} is cut off")
-        if kind == b"IEND":
-            return
-        place += 12 + length
 
 
 def decode_16_bits(data: bytes, image: Image.Image) -> np.ndarray:

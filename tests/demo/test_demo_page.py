@@ -85,9 +85,7 @@ def _upscale(page, source, *, scale=2, precision="fp32"):
 
 
 def _wait_for_result(page, name):
-    page.wait_for_function(
-        "name => document.querySelector('#said textarea').value.startsWith(name)", arg=name, timeout=120_000
-    )
+    page.wait_for_function("name => document.querySelector('#said textarea').value.startsWith(name)", arg=name)
     page.wait_for_timeout(1000)  # the slider begins anew when its images are there
 
 
