@@ -49,7 +49,7 @@ def test_every_preset_scale_and_stage_has_its_files():
     assert {path.stem for path in TESTING} == presets | tiny | {"fast_x4", "fast_jpeg"}
     stages = {f"{name}_{stage}" for name in presets for stage in ("scratch", "finetune")}
     official = {f"{name}_official" for name in stages if name.endswith("finetune") or "x2_scratch" in name}
-    further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third")}
+    further = {f"tiny_x{scale}_{stage}" for scale in (2, 3, 4) for stage in ("finetune", "third", "muon")}
     fast = {f"fast_{each}" for each in ("x2", "x3", "x4", "denoise", "jpeg")} | {"photo_x2", "photo_x4"}
     nano = {f"nano_x{scale}" for scale in (2, 3, 4)}
     gpu = {f"{each}_gpu" for each in ("fast_x2", "fast_x3", "fast_x4", "photo_x2", "photo_x4")}
