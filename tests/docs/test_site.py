@@ -81,9 +81,12 @@ def test_numbers_of_other_weights_are_refused() -> None:
 def test_the_numbers_of_the_cards_are_those_of_the_reports() -> None:
     results, denoising = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("results.md", "denoiser.md"))
     measured = model_cards.yaml.safe_load(model_cards.MEASURED.read_text(encoding="utf-8"))
-    for scale in (2, 3, 4):
-        row = next(line for line in results.splitlines() if line.startswith(f"| **LSM-tiny** | ×{scale}"))
-        assert list(measured[f"tiny-x{scale}"]["results"].values()) == [cell.strip() for cell in row.split("|")[-4:-1]]
+    for label in ("LSM-tiny", "fast", "nano"):
+        lines = [line for line in results.splitlines() if line.startswith(f"| **{label}** |")]
+        *scales, urban100 = ([cell.strip() for cell in line.split("|")[2:-1]] for line in lines)
+        for row, of_urban100 in zip(scales, urban100, strict=True):
+            name = f"{label.removeprefix('LSM-')}-{row[0].replace('×', 'x')}"
+            assert list(measured[name]["results"].values()) == [*row[-3:], of_urban100], name
     for name in (name for name in measured if name.startswith("denoiser")):
         for noise, numbers in measured[name]["results"].items():
             row = next(line for line in denoising.splitlines() if line.startswith(f"| {name} | {noise} "))
