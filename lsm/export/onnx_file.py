@@ -88,7 +88,7 @@ def export_onnx(
         draft = Path(folder, "draft.onnx")
         draft.write_bytes(content)
         network = OnnxNetwork(draft)
-        differences = {size: difference(network, twin, size) for size in sizes}
+        differences = {size: difference(network, twin, size, precision) for size in sizes}
         worst = max(differences, key=lambda size: differences[size], default=None)
         if worst is not None and not differences[worst] <= TOLERANCE[precision]:
             raise CheckpointError(
@@ -168,16 +168,17 @@ def describe(model: Network, precision: str, twin: Network, about: Mapping[str, 
     }
 
 
-def difference(network: OnnxNetwork, model: torch.nn.Module, size: tuple[int, int]) -> float:
+def difference(network: OnnxNetwork, model: torch.nn.Module, size: tuple[int, int], precision: str = "fp32") -> float:
     """Compare two networks on one image of noise of H×W: the greatest difference of a value of the result.
 
-    It is relative to the result's greatest value where that exceeds 1: networks that sharpen make up to 2 of noise, and
-    what a half rounds grows with the value.
+    In fp16 it is relative to the result's greatest value where that exceeds 1: networks that sharpen make up to 2 of
+    noise, and what a half rounds grows with the value.
     """
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = model(image)
-        return float((network(image) - expected).abs().max() / expected.abs().max().clamp(min=1))
+        apart = (network(image) - expected).abs().max()
+        return float(apart / expected.abs().max().clamp(min=1) if precision == "fp16" else apart)
 
 
 def _serialize(graph: Any) -> bytes:
