@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from lsm.cli import user_errors
+from lsm.errors import needs_extra
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +84,8 @@ def decay(
     from lsm.weights import load_model
 
     if image is None:
-        from skimage.data import astronaut
+        with needs_extra("train", "The sample photograph needs scikit-image"):
+            from skimage.data import astronaut
 
         pixels = imresize(astronaut(), 0.25)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lsm.errors import needs_extra
 from lsm.files import write_text
 from lsm.image.io import read_rgb
 from lsm.profiling.environment import describe_environment
@@ -67,7 +68,8 @@ def photo(path: Path | None, height: int, width: int) -> Tensor:
         (1, 3, H, W) in [0, 1].
     """
     if path is None:
-        import skimage.data
+        with needs_extra("train", "The sample photograph needs scikit-image"):
+            import skimage.data
 
         path = Path(skimage.data.__file__).parent / "astronaut.png"
     pixels = torch.tensor(read_rgb(path)).permute(2, 0, 1)

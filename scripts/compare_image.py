@@ -10,6 +10,7 @@ import typer
 
 from lsm import Upscaler, load_model
 from lsm.cli import user_errors
+from lsm.errors import needs_extra
 from lsm.image.io import write_image
 from lsm.image.resize import imresize
 from lsm.metrics import psnr
@@ -30,7 +31,8 @@ def compare(
     zoom: Annotated[int, typer.Option(help="Size of a pixel in the image.")] = 2,
 ) -> None:
     """Compare on scikit-image's astronaut (NASA, public domain): input | bicubic | LSM | original."""
-    from skimage.data import astronaut
+    with needs_extra("train", "The sample photograph needs scikit-image"):
+        from skimage.data import astronaut
 
     original = astronaut()
     small = imresize(original, 0.5)

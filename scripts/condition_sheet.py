@@ -17,6 +17,7 @@ from lsm import Upscaler
 from lsm.benchmark.baselines import BASELINES
 from lsm.cli import user_errors
 from lsm.data.real_sr import CONDITIONS, make_lr
+from lsm.errors import needs_extra
 from lsm.image.io import read_rgb
 from lsm.metrics import psnr
 
@@ -41,7 +42,8 @@ def main(
 ) -> None:
     """Draw a row for each condition: LR, bicubic, each of the weights, HR; dB of the whole image's Y channel."""
     if source is None:
-        from skimage.data import chelsea
+        with needs_extra("train", "The sample photograph needs scikit-image"):
+            from skimage.data import chelsea
 
         hr = chelsea()
     else:
